@@ -1,0 +1,228 @@
+"""`brokkr-broker`: serve, create, rotate, migrate."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+import click
+import uvloop
+from aiohttp import web
+
+from brokkr_broker import config as settings
+from brokkr_broker import errors
+from brokkr_broker.app import create_app, open_context
+from brokkr_broker.config import BrokerConfig
+from brokkr_broker.db import migrate, pool, violations
+from brokkr_broker.db.embedded import Server
+from brokkr_broker.metrics import Metrics
+from brokkr_broker.services import agents, generators, keys
+from brokkr_common import __version__, logs
+from brokkr_common.settings import SettingsError
+from brokkr_common.wire.agents import AgentCreate
+from brokkr_common.wire.generators import GeneratorCreate
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@click.group()
+@click.version_option(__version__, prog_name="brokkr-broker")
+def main() -> None:
+    """The Brokkr broker. Settings: a TOML file (BROKKR_CONFIG_FILE) and BROKKR__SECTION__KEY."""
+
+
+@main.command()
+def serve() -> None:
+    """Serve the API. Without database.url, an embedded Postgres is started as well."""
+    _run(_serve)
+
+
+@main.command(name="migrate")
+def migrate_command() -> None:
+    """Bring the database schema up to date, and stop."""
+    _run(_migrate)
+
+
+@main.group()
+def create() -> None:
+    """Create an agent or a generator and print its key."""
+
+
+@create.command("agent")
+@click.option("--name", required=True)
+@click.option("--cluster-name", required=True)
+def create_agent(name: str, cluster_name: str) -> None:
+    """Register an agent."""
+
+    async def run(db: Any) -> None:
+        made = await agents.create(db, AgentCreate(name=name, cluster_name=cluster_name))
+        click.echo(f"ID: {made.agent.id}\nName: {made.agent.name}")
+        click.echo(f"Cluster: {made.agent.cluster_name}\nInitial PAK: {made.initial_pak}")
+
+    _run_with_database(run)
+
+
+@create.command("generator")
+@click.option("--name", required=True)
+@click.option("--description")
+def create_generator(name: str, description: str | None) -> None:
+    """Register a generator."""
+
+    async def run(db: Any) -> None:
+        made = await generators.create(db, GeneratorCreate(name=name, description=description))
+        click.echo(f"ID: {made.generator.id}\nName: {made.generator.name}\nInitial PAK: {made.pak}")
+
+    _run_with_database(run)
+
+
+@main.group()
+def rotate() -> None:
+    """Replace a key. The old one is dead on every broker at once."""
+
+
+@rotate.command("admin")
+def rotate_admin() -> None:
+    """Replace the admin's key."""
+
+    async def run(db: Any) -> None:
+        click.echo(f"New PAK: {await keys.rotate_admin(db)}")
+
+    _run_with_database(run)
+
+
+@rotate.command("agent")
+@click.option("--uuid", "agent_id", required=True, type=click.UUID)
+def rotate_agent(agent_id: UUID) -> None:
+    """Replace an agent's key."""
+
+    async def run(db: Any) -> None:
+        click.echo(f"New PAK: {(await keys.rotate_agent(db, agent_id)).pak}")
+
+    _run_with_database(run)
+
+
+@rotate.command("generator")
+@click.option("--uuid", "generator_id", required=True, type=click.UUID)
+def rotate_generator(generator_id: UUID) -> None:
+    """Replace a generator's key."""
+
+    async def run(db: Any) -> None:
+        click.echo(f"New PAK: {(await keys.rotate_generator(db, generator_id)).pak}")
+
+    _run_with_database(run)
+
+
+def _run(command: Callable[[BrokerConfig], Awaitable[None]]) -> None:
+    """Read settings, run a command, and turn expected failures into a line and exit code 1."""
+    try:
+        config = settings.load(os.environ)
+        logs.configure(level=config.log.level, format=config.log.format, component="broker")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(command(config))  # type: ignore[arg-type]
+    except (SettingsError, errors.StartupError, errors.BrokerError) as e:
+        click.echo(f"brokkr-broker: {e}", err=True)
+        sys.exit(1)
+    except (OSError, asyncpg.PostgresError) as e:
+        meant = violations.translate(e)
+        click.echo(f"brokkr-broker: {meant or e}", err=True)
+        sys.exit(1)
+
+
+def _run_with_database(action: Callable[[Any], Awaitable[None]]) -> None:
+    async def run(config: BrokerConfig) -> None:
+        async with _database(config, owner=False) as url:
+            await asyncio.to_thread(migrate.migrate, url, config.database.schema)
+            db = await pool.connect(url, config.database)
+            try:
+                await _first_start(config, db)
+                await action(db)
+            finally:
+                await db.close()
+
+    _run(run)
+
+
+@contextlib.asynccontextmanager
+async def _database(config: BrokerConfig, *, owner: bool) -> AsyncIterator[str]:
+    """The URL of the database; where none is set, an embedded server for as long as needed."""
+    if config.database.url:
+        yield config.database.url
+        return
+    server = Server(settings.data_dir(config), durable=config.database.durable)
+    await asyncio.to_thread(server.start, owner=owner)
+    logger.info("embedded Postgres", extra={"data": str(server.data)})
+    try:
+        yield server.url()
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def _migrate(config: BrokerConfig) -> None:
+    async with _database(config, owner=False) as url:
+        count = await asyncio.to_thread(migrate.migrate, url, config.database.schema)
+        click.echo(f"{count} migrations applied")
+
+
+async def _serve(config: BrokerConfig) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with _database(config, owner=True) as url:
+        count = await asyncio.to_thread(migrate.migrate, url, config.database.schema)
+        if count:
+            logger.info("schema migrated", extra={"migrations": count})
+        async with open_context(config, url, Metrics()) as context:
+            await _first_start(config, context.db)
+            runner = web.AppRunner(
+                create_app(context), access_log=None, shutdown_timeout=10, handle_signals=False
+            )
+            await runner.setup()
+            try:
+                await web.TCPSite(
+                    runner, config.api.host, config.api.port, backlog=1024, reuse_port=True
+                ).start()
+                logger.info("serving", extra={"address": f"http://{_shown(runner)}"})
+                await stop.wait()
+                logger.info("stopping")
+                context.stopping.set()
+            finally:
+                await runner.cleanup()
+
+
+def _shown(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"{'localhost' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+
+
+async def _first_start(config: BrokerConfig, db: Any) -> None:
+    key = await keys.initialize(db, preset_hash=config.broker.pak_hash)
+    if key is None:
+        return
+    path = settings.data_dir(config) / "admin-pak"
+    try:
+        where = str(await asyncio.to_thread(_keep, path, key))
+    except OSError as e:
+        where = f"nowhere ({e.strerror}: {path}): copy it now"
+    click.echo(f"First start. Admin PAK (shown once): {key}\nKept in: {where}", err=True)
+
+
+def _keep(path: Path, key: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key + "\n")
+    return path
+
+
+if __name__ == "__main__":
+    main()

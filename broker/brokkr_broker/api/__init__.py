@@ -1,0 +1,18 @@
+"""HTTP: a request is let in, parsed, given to one service, and its answer rendered.
+
+Handlers are short on purpose. Decisions belong into `services`, SQL into `dal`.
+"""
+
+from brokkr_broker.api import agents, auth, deployments, events, generators, labels, ops, stacks
+from brokkr_broker.api.route import Route
+
+ROUTES: list[Route] = [
+    *agents.ROUTES,
+    *auth.ROUTES,
+    *deployments.ROUTES,
+    *events.ROUTES,
+    *generators.ROUTES,
+    *labels.ROUTES,
+    *ops.ROUTES,
+    *stacks.ROUTES,
+]

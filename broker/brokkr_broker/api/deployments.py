@@ -1,0 +1,48 @@
+"""Deployment objects."""
+
+from aiohttp import web
+
+from brokkr_broker.api import parsing, responses
+from brokkr_broker.api.route import Route
+from brokkr_broker.context import CONTEXT, IDENTITY
+from brokkr_broker.dal import deployments as dal
+from brokkr_broker.security.permissions import ADMIN_OR_GENERATOR, ANYONE
+from brokkr_broker.services import deployments, stacks
+from brokkr_common.wire.deployments import DeploymentCreate, DeploymentObject
+
+
+async def list_objects(request: web.Request) -> web.Response:
+    context, identity = request.app[CONTEXT], request[IDENTITY]
+    stack = await stacks.get(context.db, parsing.path_id(request), identity, deleted=True)
+    rows = await dal.list_(
+        context.db,
+        stack.id,
+        deleted=stack.deleted_at is not None,
+        limit=context.config.api.max_list_rows,
+    )
+    return responses.json(rows)
+
+
+async def create_object(request: web.Request) -> web.Response:
+    stack_id = parsing.path_id(request)
+    wanted = await parsing.body(request, DeploymentCreate)
+    db = request.app[CONTEXT].db
+    return responses.created(await deployments.create(db, stack_id, wanted, request[IDENTITY]))
+
+
+async def get_object(request: web.Request) -> web.Response:
+    object_id = parsing.path_id(request)
+    db = request.app[CONTEXT].db
+    return responses.json(await deployments.get(db, object_id, request[IDENTITY]))
+
+
+ROUTES = [
+    Route(method="GET", path="/stacks/{id}/deployment-objects", handler=list_objects,
+          allow=ADMIN_OR_GENERATOR, summary="List a stack's versions, newest first",
+          gives=list[DeploymentObject], fails=(404,)),
+    Route(method="POST", path="/stacks/{id}/deployment-objects", handler=create_object,
+          allow=ADMIN_OR_GENERATOR, summary="Push a version (YAML, or a deletion marker)",
+          takes=DeploymentCreate, gives=DeploymentObject, status=201, fails=(404,)),
+    Route(method="GET", path="/deployment-objects/{id}", handler=get_object, allow=ANYONE,
+          summary="Get a version", gives=DeploymentObject, fails=(404,)),
+]  # fmt: skip

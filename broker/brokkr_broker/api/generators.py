@@ -1,0 +1,66 @@
+"""Generators and their keys."""
+
+from aiohttp import web
+
+from brokkr_broker.api import parsing, responses
+from brokkr_broker.api.route import Route
+from brokkr_broker.context import CONTEXT
+from brokkr_broker.dal import generators as dal
+from brokkr_broker.security.permissions import ADMIN, ADMIN_OR_GENERATOR_ITSELF
+from brokkr_broker.services import agents, generators, keys
+from brokkr_common.wire.generators import (
+    Generator,
+    GeneratorCreate,
+    GeneratorUpdate,
+    GeneratorWithKey,
+)
+
+
+async def list_generators(request: web.Request) -> web.Response:
+    context = request.app[CONTEXT]
+    return responses.json(await dal.list_(context.db, limit=context.config.api.max_list_rows))
+
+
+async def create_generator(request: web.Request) -> web.Response:
+    wanted = await parsing.body(request, GeneratorCreate)
+    return responses.created(await generators.create(request.app[CONTEXT].db, wanted))
+
+
+async def get_generator(request: web.Request) -> web.Response:
+    return responses.json(await generators.get(request.app[CONTEXT].db, parsing.path_id(request)))
+
+
+async def update_generator(request: web.Request) -> web.Response:
+    generator_id = parsing.path_id(request)
+    change = await parsing.body(request, GeneratorUpdate)
+    agents.require_same(change.id, generator_id, field="id", code="generator_id_mismatch")
+    return responses.json(await generators.update(request.app[CONTEXT].db, generator_id, change))
+
+
+async def delete_generator(request: web.Request) -> web.Response:
+    await generators.delete(request.app[CONTEXT].db, parsing.path_id(request))
+    return responses.no_content()
+
+
+async def rotate_pak(request: web.Request) -> web.Response:
+    db = request.app[CONTEXT].db
+    return responses.created(await keys.rotate_generator(db, parsing.path_id(request)))
+
+
+_ITSELF = ADMIN_OR_GENERATOR_ITSELF
+
+ROUTES = [
+    Route(method="GET", path="/generators", handler=list_generators, allow=ADMIN,
+          summary="List generators", gives=list[Generator]),
+    Route(method="POST", path="/generators", handler=create_generator, allow=ADMIN,
+          summary="Register a generator", takes=GeneratorCreate, gives=GeneratorWithKey,
+          status=201, fails=(409,)),
+    Route(method="GET", path="/generators/{id}", handler=get_generator, allow=_ITSELF,
+          summary="Get a generator", gives=Generator, fails=(404,)),
+    Route(method="PUT", path="/generators/{id}", handler=update_generator, allow=_ITSELF,
+          summary="Change a generator", takes=GeneratorUpdate, gives=Generator, fails=(404, 409)),
+    Route(method="DELETE", path="/generators/{id}", handler=delete_generator, allow=_ITSELF,
+          summary="Delete a generator with its stacks", status=204, fails=(404,)),
+    Route(method="POST", path="/generators/{id}/rotate-pak", handler=rotate_pak, allow=_ITSELF,
+          summary="Give a generator a new key", gives=GeneratorWithKey, status=201, fails=(404,)),
+]  # fmt: skip

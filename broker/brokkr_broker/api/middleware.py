@@ -1,0 +1,125 @@
+"""Around every request: its id, its deadline, the error shape, metrics, one log line."""
+
+import asyncio
+import contextlib
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from brokkr_broker import errors
+from brokkr_broker.api import access, responses
+from brokkr_broker.api.route import PREFIX, Handler
+from brokkr_broker.context import CONTEXT
+from brokkr_broker.db import violations
+from brokkr_broker.security.permissions import Rule
+from brokkr_common import logs
+from brokkr_common.wire.problem import Problem
+
+logger = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"^[\w.-]{1,64}$")
+_HTTP = {
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    413: errors.TooLarge,
+    415: errors.UnsupportedMediaType,
+}
+
+
+def guard(handler: Handler, rule: Rule | None) -> Handler:
+    """A handler behind its rule. Public handlers stay as they are."""
+    if rule is None:
+        return handler
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        access.admit(request, await access.identify(request), rule)
+        return await handler(request)
+
+    return guarded
+
+
+@web.middleware
+async def frame(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    started = time.perf_counter()
+    given = request.headers.get("X-Request-Id", "")
+    request_id = given if _REQUEST_ID.match(given) else secrets.token_hex(8)
+    token = logs.request_id.set(request_id)
+    context = request.app[CONTEXT]
+    try:
+        response = await _answer(request, handler, context.config.api.request_timeout, request_id)
+        response.headers["X-Request-Id"] = request_id
+        elapsed = time.perf_counter() - started
+        _count(request, response.status, elapsed)
+        return response
+    finally:
+        logs.request_id.reset(token)
+
+
+async def _answer(
+    request: web.Request, handler: Handler, timeout: float, request_id: str
+) -> web.StreamResponse:
+    try:
+        async with asyncio.timeout(timeout):
+            if request.match_info.http_exception is not None and request.path.startswith(PREFIX):
+                await access.identify(request)
+            return await handler(request)
+    except Exception as e:
+        problem = _meaning(e)
+        if problem.status >= 500:
+            level = logging.ERROR if problem.status == 500 else logging.WARNING
+            logger.log(level, "request failed", exc_info=e if problem.status == 500 else None)
+        return render(problem, request_id, getattr(e, "headers", None))
+
+
+def _meaning(e: Exception) -> errors.BrokerError:
+    match e:
+        case errors.BrokerError():
+            return e
+        case web.HTTPException():
+            known = _HTTP.get(e.status)
+            return known() if known else errors.Invalid(e.reason)
+        case _:
+            return violations.translate(e) or errors.BrokerError()
+
+
+def render(
+    problem: errors.BrokerError, request_id: str, headers: object = None
+) -> web.StreamResponse:
+    body = msgspec.to_builtins(
+        Problem(
+            error=problem.message,
+            message=problem.message,
+            code=problem.code,
+            request_id=request_id,
+            details=problem.details,
+        )
+    )
+    response = responses.json(body, status=problem.status)
+    if problem.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    elif problem.status == 503:
+        response.headers["Retry-After"] = "1"
+    elif problem.status == 405 and hasattr(headers, "get"):
+        response.headers["Allow"] = headers.get("Allow", "")
+    return response
+
+
+def _count(request: web.Request, status: int, elapsed: float) -> None:
+    metrics = request.app[CONTEXT].metrics
+    resource = request.match_info.route.resource
+    endpoint = resource.canonical.replace("{id}", ":id") if resource else "unmatched"
+    metrics.requests.labels(endpoint, request.method, status).inc()
+    metrics.latency.labels(endpoint, request.method).observe(elapsed)
+    if logger.isEnabledFor(logging.INFO) and endpoint not in ("/healthz", "/readyz", "/metrics"):
+        with contextlib.suppress(Exception):
+            logger.info(
+                f"{request.method} {request.path} {status}",
+                extra={"duration_ms": round(elapsed * 1000, 2), "status": status},
+            )

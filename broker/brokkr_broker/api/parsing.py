@@ -1,0 +1,53 @@
+"""Path, query and body to wire models, with errors that name the field."""
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+
+from brokkr_broker import errors
+
+T = TypeVar("T")
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def path_id(request: web.Request, name: str = "id") -> UUID:
+    text = request.match_info[name]
+    try:
+        if len(text) != 36:
+            raise ValueError
+        return UUID(text)
+    except ValueError:
+        raise errors.Invalid(f"{name} is not a UUID", code="invalid_id", field=name) from None
+
+
+async def body(request: web.Request, model: type[T]) -> T:
+    """Malformed JSON is a 400, the wrong shape a 422, an empty or overlong text a 400."""
+    if request.content_type not in ("application/json", "application/octet-stream"):
+        raise errors.UnsupportedMediaType()
+    decoder = _decoders.get(model)
+    if decoder is None:
+        decoder = _decoders[model] = msgspec.json.Decoder(model)
+    try:
+        decoded: T = decoder.decode(await request.read())
+        return decoded
+    except msgspec.ValidationError as e:
+        raise _wrong_shape(e) from e
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise errors.Invalid(f"the body is not valid JSON: {e}", code="invalid_json") from e
+    except RecursionError as e:
+        raise errors.Invalid("the body is nested too deep", code="invalid_json") from e
+
+
+def _wrong_shape(e: msgspec.ValidationError) -> errors.BrokerError:
+    message, _, path = str(e).partition(" - at `$")
+    pointer = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
+    if "`" in message and ("field" in message):
+        pointer += "/" + message.split("`")[1]
+    details = {"errors": [{"path": pointer, "message": message}]}
+    text = f"{pointer.lstrip('/') or 'body'}: {message}"
+    bounds = ("length", "matching regex")
+    if any(bound in message for bound in bounds):
+        return errors.Invalid(text, code="invalid_request_body", **details)
+    return errors.Unprocessable(text, **details)

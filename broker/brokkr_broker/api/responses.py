@@ -1,0 +1,26 @@
+"""Models to JSON responses."""
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+_encode = msgspec.json.Encoder().encode
+
+
+def json(model: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=_encode(model), status=status, content_type="application/json", headers=headers
+    )
+
+
+def created(model: Any) -> web.Response:
+    return json(model, status=201)
+
+
+def no_content() -> web.Response:
+    return web.Response(status=204)
+
+
+def text(body: str, *, status: int = 200) -> web.Response:
+    return web.Response(text=body, status=status)

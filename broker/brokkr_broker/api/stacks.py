@@ -1,0 +1,55 @@
+"""Stacks."""
+
+from aiohttp import web
+
+from brokkr_broker.api import parsing, responses
+from brokkr_broker.api.route import Route
+from brokkr_broker.context import CONTEXT, IDENTITY
+from brokkr_broker.dal import stacks as dal
+from brokkr_broker.security.permissions import ADMIN_OR_GENERATOR
+from brokkr_broker.services import stacks
+from brokkr_common.wire.stacks import Stack, StackCreate, StackUpdate
+
+
+async def list_stacks(request: web.Request) -> web.Response:
+    context = request.app[CONTEXT]
+    owner = request[IDENTITY].id  # None for the admin: all
+    limit = context.config.api.max_list_rows
+    return responses.json(await dal.list_(context.db, generator_id=owner, limit=limit))
+
+
+async def create_stack(request: web.Request) -> web.Response:
+    wanted = await parsing.body(request, StackCreate)
+    db = request.app[CONTEXT].db
+    return responses.created(await stacks.create(db, wanted, request[IDENTITY]))
+
+
+async def get_stack(request: web.Request) -> web.Response:
+    db = request.app[CONTEXT].db
+    return responses.json(await stacks.get(db, parsing.path_id(request), request[IDENTITY]))
+
+
+async def update_stack(request: web.Request) -> web.Response:
+    stack_id = parsing.path_id(request)
+    change = await parsing.body(request, StackUpdate)
+    db = request.app[CONTEXT].db
+    return responses.json(await stacks.update(db, stack_id, change, request[IDENTITY]))
+
+
+async def delete_stack(request: web.Request) -> web.Response:
+    await stacks.delete(request.app[CONTEXT].db, parsing.path_id(request), request[IDENTITY])
+    return responses.no_content()
+
+
+ROUTES = [
+    Route(method="GET", path="/stacks", handler=list_stacks, allow=ADMIN_OR_GENERATOR,
+          summary="List stacks (a generator: its own)", gives=list[Stack]),
+    Route(method="POST", path="/stacks", handler=create_stack, allow=ADMIN_OR_GENERATOR,
+          summary="Create a stack", takes=StackCreate, gives=Stack, status=201, fails=(409,)),
+    Route(method="GET", path="/stacks/{id}", handler=get_stack, allow=ADMIN_OR_GENERATOR,
+          summary="Get a stack", gives=Stack, fails=(404,)),
+    Route(method="PUT", path="/stacks/{id}", handler=update_stack, allow=ADMIN_OR_GENERATOR,
+          summary="Change a stack", takes=StackUpdate, gives=Stack, fails=(404, 409)),
+    Route(method="DELETE", path="/stacks/{id}", handler=delete_stack, allow=ADMIN_OR_GENERATOR,
+          summary="Delete a stack; its agents remove its objects", status=204, fails=(404,)),
+]  # fmt: skip

@@ -1,0 +1,42 @@
+"""Deployment objects, and the target state of an agent."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from brokkr_broker.db import queries
+from brokkr_broker.db.pool import Executor
+from brokkr_common.wire.deployments import DeploymentObject, TargetObject
+
+SQL = queries.load(__name__)
+
+
+async def create(
+    db: Executor, stack_id: UUID, *, yaml: str, checksum: str, is_deletion_marker: bool
+) -> DeploymentObject | None:
+    """None where the stack is not live."""
+    row = await db.fetchrow(SQL.create, stack_id, yaml, checksum, is_deletion_marker)
+    return DeploymentObject(**row) if row else None
+
+
+async def get(db: Executor, object_id: UUID) -> DeploymentObject | None:
+    row = await db.fetchrow(SQL.get, object_id)
+    return DeploymentObject(**row) if row else None
+
+
+async def list_(
+    db: Executor, stack_id: UUID, *, deleted: bool, limit: int
+) -> list[DeploymentObject]:
+    return [DeploymentObject(**row) for row in await db.fetch(SQL.list_, stack_id, deleted, limit)]
+
+
+async def wanted(db: Executor, agent_id: UUID, *, without_applied: bool) -> list[UUID]:
+    return [row["id"] for row in await db.fetch(SQL.wanted, agent_id, without_applied)]
+
+
+async def targets(db: Executor, object_ids: Sequence[UUID]) -> list[TargetObject]:
+    return [TargetObject(**row) for row in await db.fetch(SQL.targets, object_ids)]
+
+
+async def count(db: Executor) -> int:
+    number: int = await db.fetchval(SQL.count)
+    return number

@@ -1,0 +1,38 @@
+"""Agent events."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from brokkr_broker.db import queries
+from brokkr_broker.db.pool import Executor
+from brokkr_common.wire.events import AgentEvent
+
+SQL = queries.load(__name__)
+
+
+class Report(msgspec.Struct, frozen=True):
+    """One event to record."""
+
+    id: UUID
+    agent_id: UUID
+    deployment_object_id: UUID
+    event_type: str
+    status: str
+    message: str | None
+
+
+async def record(db: Executor, reports: Sequence[Report]) -> dict[UUID, AgentEvent]:
+    """Store each id once; return what is stored now, by id."""
+    columns = zip(*(msgspec.structs.astuple(report) for report in reports), strict=True)
+    return {row["id"]: AgentEvent(**row) for row in await db.fetch(SQL.record, *map(list, columns))}
+
+
+async def get(db: Executor, event_id: UUID) -> AgentEvent | None:
+    row = await db.fetchrow(SQL.get, event_id)
+    return AgentEvent(**row) if row else None
+
+
+async def list_(db: Executor, *, agent_id: UUID | None, limit: int) -> list[AgentEvent]:
+    return [AgentEvent(**row) for row in await db.fetch(SQL.list_, agent_id, limit)]

@@ -1,0 +1,48 @@
+"""Generators."""
+
+from uuid import UUID
+
+from brokkr_broker.db import queries
+from brokkr_broker.db.pool import Executor
+from brokkr_common.wire.generators import Generator
+
+SQL = queries.load(__name__)
+
+
+async def list_(db: Executor, *, limit: int) -> list[Generator]:
+    return [Generator(**row) for row in await db.fetch(SQL.list_, limit)]
+
+
+async def get(db: Executor, generator_id: UUID) -> Generator | None:
+    row = await db.fetchrow(SQL.get, generator_id)
+    return Generator(**row) if row else None
+
+
+async def create(
+    db: Executor, *, name: str, description: str | None, hash: str, short: str
+) -> Generator:
+    return Generator(**await db.fetchrow(SQL.create, name, description, hash, short))
+
+
+async def update(
+    db: Executor,
+    generator_id: UUID,
+    *,
+    name: str | None,
+    description: str | None,
+    set_description: bool,
+    is_active: bool | None,
+) -> Generator | None:
+    row = await db.fetchrow(
+        SQL.update, generator_id, name, description, set_description, is_active
+    )
+    return Generator(**row) if row else None
+
+
+async def rotate(db: Executor, generator_id: UUID, *, hash: str, short: str) -> Generator | None:
+    row = await db.fetchrow(SQL.rotate, generator_id, hash, short)
+    return Generator(**row) if row else None
+
+
+async def delete(db: Executor, generator_id: UUID) -> bool:
+    return await db.fetchval(SQL.delete, generator_id) is not None

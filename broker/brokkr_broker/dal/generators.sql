@@ -1,0 +1,35 @@
+-- list_ --
+SELECT id, created_at, updated_at, deleted_at, name, description, last_active_at, is_active
+  FROM generators
+ WHERE deleted_at IS NULL
+ ORDER BY created_at, id
+ LIMIT $1;
+
+-- get --
+SELECT id, created_at, updated_at, deleted_at, name, description, last_active_at, is_active
+  FROM generators
+ WHERE id = $1 AND deleted_at IS NULL;
+
+-- create --
+INSERT INTO generators (name, description, pak_hash, pak_short)
+VALUES ($1, $2, $3, $4)
+RETURNING id, created_at, updated_at, deleted_at, name, description, last_active_at, is_active;
+
+-- update --
+-- $4 says whether the description is given; null clears it.
+UPDATE generators
+   SET name = coalesce($2, name),
+       description = CASE WHEN $4 THEN $3 ELSE description END,
+       is_active = coalesce($5, is_active)
+ WHERE id = $1 AND deleted_at IS NULL
+RETURNING id, created_at, updated_at, deleted_at, name, description, last_active_at, is_active;
+
+-- rotate --
+UPDATE generators
+   SET pak_hash = $2, pak_short = $3
+ WHERE id = $1 AND deleted_at IS NULL
+RETURNING id, created_at, updated_at, deleted_at, name, description, last_active_at, is_active;
+
+-- delete --
+-- Its stacks, their objects and their agents follow by triggers.
+UPDATE generators SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING id;

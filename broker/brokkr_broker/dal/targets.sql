@@ -1,0 +1,17 @@
+-- list_ --
+SELECT t.id, t.agent_id, t.stack_id
+  FROM agent_targets t
+  JOIN stacks s ON s.id = t.stack_id AND s.deleted_at IS NULL
+ WHERE t.agent_id = $1
+ ORDER BY t.stack_id
+ LIMIT $2;
+
+-- create --
+INSERT INTO agent_targets (agent_id, stack_id)
+SELECT a.id, s.id
+  FROM agents a, stacks s
+ WHERE a.id = $1 AND a.deleted_at IS NULL AND s.id = $2 AND s.deleted_at IS NULL
+RETURNING id, agent_id, stack_id;
+
+-- delete --
+DELETE FROM agent_targets WHERE agent_id = $1 AND stack_id = $2 RETURNING id;

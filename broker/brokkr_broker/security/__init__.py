@@ -1,0 +1,1 @@
+"""Keys, identities and permissions: pure functions on text and values, no I/O."""

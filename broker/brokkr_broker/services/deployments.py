@@ -1,0 +1,90 @@
+"""Deployment objects: accept a manifest, and tell an agent what it should run."""
+
+import asyncio
+import hashlib
+from uuid import UUID
+
+from brokkr_broker import errors
+from brokkr_broker.dal import deployments, stacks
+from brokkr_broker.db.pool import Executor
+from brokkr_broker.security.identity import Identity, Role
+from brokkr_broker.services import stacks as stack_service
+from brokkr_common import manifests
+from brokkr_common.wire.deployments import (
+    DeploymentCreate,
+    DeploymentObject,
+    TargetObject,
+    TargetStateMode,
+)
+
+_INLINE_BYTES = 64 * 1024
+
+
+async def create(
+    db: Executor, stack_id: UUID, wanted: DeploymentCreate, identity: Identity
+) -> DeploymentObject:
+    await stack_service.get(db, stack_id, identity)
+    await check(wanted)
+    created = await deployments.create(
+        db,
+        stack_id,
+        yaml=wanted.yaml_content,
+        checksum=manifests.checksum(wanted.yaml_content),
+        is_deletion_marker=wanted.is_deletion_marker,
+    )
+    if created is None:
+        raise errors.NotFound("no stack has this id", code="stack_not_found")
+    return created
+
+
+async def check(wanted: DeploymentCreate) -> None:
+    """Refuse what no agent could apply. A deletion marker may be empty; its text is never applied."""
+    text = wanted.yaml_content
+    try:
+        if len(text) > _INLINE_BYTES:  # NB: keeps the event loop free
+            found = await asyncio.to_thread(manifests.check, text)
+        else:
+            found = manifests.check(text)
+    except manifests.ManifestError as e:
+        problem = {"path": "/yaml_content", "message": str(e), "document": e.document, "line": e.line}
+        raise errors.Invalid(
+            f"yaml_content: {e}", code="invalid_deployment_object", errors=[problem]
+        ) from e
+    if not found and not wanted.is_deletion_marker:
+        raise errors.Invalid(
+            "yaml_content: contains no document",
+            code="invalid_deployment_object",
+            errors=[{"path": "/yaml_content", "message": "contains no document"}],
+        )
+
+
+async def get(db: Executor, object_id: UUID, identity: Identity) -> DeploymentObject:
+    found = await deployments.get(db, object_id)
+    if found is None:
+        raise errors.NotFound(
+            "no deployment object has this id", code="deployment_object_not_found"
+        )
+    if identity.role is Role.AGENT and identity.id is not None:
+        if not await stacks.serves(db, agent_id=identity.id, stack_id=found.stack_id):
+            raise errors.Forbidden(
+                "the agent does not serve this stack", code="agent_not_associated"
+            )
+    else:
+        await stack_service.get(db, found.stack_id, identity, deleted=True)
+    return found
+
+
+async def target_state_ids(db: Executor, agent_id: UUID, mode: TargetStateMode) -> list[UUID]:
+    """What the agent should run, as ids: one indexed statement, no YAML."""
+    incremental = mode is TargetStateMode.INCREMENTAL
+    return await deployments.wanted(db, agent_id, without_applied=incremental)
+
+
+async def target_state(db: Executor, object_ids: list[UUID]) -> list[TargetObject]:
+    return await deployments.targets(db, object_ids) if object_ids else []
+
+
+def etag(object_ids: list[UUID]) -> str:
+    """Objects are immutable, so their ids in order say everything."""
+    digest = hashlib.blake2b(b"".join(i.bytes for i in object_ids), digest_size=16)
+    return f'"{digest.hexdigest()}"'

@@ -1,0 +1,48 @@
+"""Agent events: take each report once, whatever is repeated or lost on the way."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from msgspec import UNSET
+
+from brokkr_broker import errors
+from brokkr_broker.dal import events
+from brokkr_broker.dal.events import Report
+from brokkr_broker.db.pool import Executor
+from brokkr_common.wire.events import AgentEvent, EventCreate
+
+
+def report(agent_id: UUID, event: EventCreate) -> Report:
+    return Report(
+        id=uuid4() if event.id is UNSET else event.id,
+        agent_id=agent_id,
+        deployment_object_id=event.deployment_object_id,
+        event_type=event.event_type,
+        status=event.status.value,
+        message=event.message,
+    )
+
+
+async def record(db: Executor, reports: Sequence[Report]) -> list[AgentEvent | Exception]:
+    """For a Batcher: store many reports in one statement, and answer each."""
+    stored = await events.record(db, reports)
+    return [
+        _answer(item, stored.get(item.id) or await events.get(db, item.id)) for item in reports
+    ]
+
+
+def _answer(wanted: Report, stored: AgentEvent | None) -> AgentEvent | Exception:
+    if stored is None:
+        return errors.Unprocessable(
+            "deployment_object_id names nothing that exists", code="foreign_key_violation"
+        )
+    if stored.agent_id != wanted.agent_id:
+        return errors.Conflict("another agent's event has this id", fields=["id"])
+    return stored
+
+
+async def get(db: Executor, event_id: UUID) -> AgentEvent:
+    found = await events.get(db, event_id)
+    if found is None:
+        raise errors.NotFound("no event has this id", code="agent_event_not_found")
+    return found

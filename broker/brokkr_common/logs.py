@@ -1,0 +1,86 @@
+"""Logging: one line an event, as text for people or as JSON for machines.
+
+Loggers get an event phrase and fields in `extra`. Values of fields that carry credentials are
+never written, and neither is anything that looks like a key.
+"""
+
+import contextvars
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+
+TRACE = 5
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_KEY = re.compile(r"\b(\w+_BR\w{1,40})_\w{8,}")
+_SECRET_FIELDS = frozenset({"pak", "authorization", "token", "password", "secret"})
+
+
+def configure(*, level: str, format: str, component: str) -> None:
+    """Send every logger of the process to stderr."""
+    logging.addLevelName(TRACE, "TRACE")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(component) if format == "json" else TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for noisy in ("yoyo", "asyncio", "kopf", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def redact(text: str) -> str:
+    """Hide the secret part of every PAK in a text."""
+    return _KEY.sub(r"\1_***", text)
+
+
+class JsonFormatter(logging.Formatter):
+    """The layout of the technical architecture notes: timestamp, level, component, metadata."""
+
+    def __init__(self, component: str) -> None:
+        super().__init__()
+        self.component = component
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "timestamp": _moment(record),
+            "level": record.levelname,
+            "component": self.component,
+            "message": redact(record.getMessage()),
+        }
+        fields = _fields(record)
+        if fields:
+            line["metadata"] = fields
+        if record.exc_info:
+            line["exception"] = redact(self.formatException(record.exc_info))
+        return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:00.123 INFO  phrase  field=value ...`"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = " ".join(f"{key}={value}" for key, value in _fields(record).items())
+        line = f"{_moment(record)[11:23]} {record.levelname:<5} {redact(record.getMessage())}"
+        if fields:
+            line = f"{line}  {fields}"
+        if record.exc_info:
+            line = f"{line}\n{redact(self.formatException(record.exc_info))}"
+        return line
+
+
+def _moment(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    if current := request_id.get():
+        fields.setdefault("request_id", current)
+    return {
+        key: "***" if key in _SECRET_FIELDS else redact(value) if isinstance(value, str) else value
+        for key, value in fields.items()
+        if not key.startswith("_")
+    }
