@@ -59,7 +59,7 @@ class Loop:
         """Seconds until the next step: the interval, or an exponential back-off after failures."""
         if not self.failures:
             return self._interval * (1 + 0.2 * self._jitter())
-        backoff = min(self._max_delay, 0.5 * 2 ** min(self.failures, 10))
+        backoff = min(self._max_delay, 0.5 * 2.0 ** min(self.failures, 10))
         return backoff * (0.5 + 0.5 * self._jitter())
 
     async def _sleep(self, delay: float) -> None:

@@ -45,9 +45,9 @@ def _wrong_shape(e: msgspec.ValidationError) -> errors.BrokerError:
     pointer = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
     if "`" in message and ("field" in message):
         pointer += "/" + message.split("`")[1]
-    details = {"errors": [{"path": pointer, "message": message}]}
+    problems = [{"path": pointer, "message": message}]
     text = f"{pointer.lstrip('/') or 'body'}: {message}"
     bounds = ("length", "matching regex")
     if any(bound in message for bound in bounds):
-        return errors.Invalid(text, code="invalid_request_body", **details)
-    return errors.Unprocessable(text, **details)
+        return errors.Invalid(text, code="invalid_request_body", errors=problems)
+    return errors.Unprocessable(text, errors=problems)

@@ -12,7 +12,7 @@ Executor = Any
 """A pool or one of its connections: whatever has `fetch`, `fetchrow`, `fetchval`, `execute`."""
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
+class _Connection(asyncpg.Connection):
     async def reset(self, *, timeout: float | None = None) -> None:
         """Nothing to reset: no statement of ours leaves a session setting behind.
 

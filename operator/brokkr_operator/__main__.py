@@ -1,0 +1,72 @@
+"""`brokkr-agent`: the operator of one cluster."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+import click
+import kopf
+import uvloop
+
+from brokkr_common import __version__, logs
+from brokkr_common.settings import SettingsError
+from brokkr_operator import config as settings
+from brokkr_operator.clients.kube import access
+from brokkr_operator.config import OperatorConfig
+from brokkr_operator.errors import OperatorError
+from brokkr_operator.handlers.agent import lifecycle, stacks
+from brokkr_operator.handlers.agent.probes import Probes
+from brokkr_operator.runtime import open_runtime
+
+logger = logging.getLogger(__name__)
+
+
+@click.group()
+@click.version_option(__version__, prog_name="brokkr-agent")
+def agent() -> None:
+    """The Brokkr agent. Settings: a TOML file (BROKKR_CONFIG_FILE) and BROKKR__SECTION__KEY."""
+
+
+@agent.command()
+def start() -> None:
+    """Serve this cluster until told to stop."""
+    try:
+        config = settings.load(os.environ)
+        logs.configure(level=config.log.level, format=config.log.format, component="agent")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_start(config))
+    except (SettingsError, OperatorError) as e:
+        click.echo(f"brokkr-agent: {e}", err=True)
+        sys.exit(1)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(143)
+
+
+async def _start(config: OperatorConfig) -> None:
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    if task:  # NB: as process 1 an unhandled SIGTERM is ignored; kopf takes over from here
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    probes = Probes()
+    server = await probes.serve(config.agent.health_port)
+    try:
+        async with open_runtime(config, await access.load(config.agent.kubeconfig_path)) as runtime:
+            probes.runtime = runtime
+            logger.info("agent starts", extra={"agent_id": str(runtime.agent_id)})
+            registry = kopf.OperatorRegistry()
+            lifecycle.register(registry)
+            stacks.register(registry)
+            await kopf.operator(
+                registry=registry,
+                memo=kopf.Memo(runtime=runtime),
+                standalone=True,
+                clusterwide=True,
+            )
+    finally:
+        await server.cleanup()
+
+
+if __name__ == "__main__":
+    agent()

@@ -1,0 +1,1 @@
+"""The broker's REST API as an agent sees it."""

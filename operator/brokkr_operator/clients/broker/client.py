@@ -1,0 +1,105 @@
+"""The agent's REST calls, one method each."""
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+import aiohttp
+import msgspec
+
+from brokkr_common import __version__
+from brokkr_common.wire.agents import Agent
+from brokkr_common.wire.auth import Whoami
+from brokkr_common.wire.deployments import TargetObject
+from brokkr_common.wire.events import AgentEvent, EventCreate
+from brokkr_operator.errors import BrokerError
+
+T = TypeVar("T")
+_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+
+
+class Broker:
+    """One session with the broker. Every failure is a BrokerError, with the HTTP status if any."""
+
+    def __init__(self, url: str, pak: str) -> None:
+        self._url = url.rstrip("/")
+        self._http = aiohttp.ClientSession(
+            timeout=_TIMEOUT,
+            headers={"Authorization": f"Bearer {pak}", "User-Agent": f"brokkr-agent/{__version__}"},
+        )
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def ready(self) -> None:
+        await self._call("GET", "/readyz")
+
+    async def whoami(self) -> Whoami:
+        return await self._read(Whoami, "POST", "/api/v1/auth/pak", body={})
+
+    async def find_agent(self, *, name: str, cluster_name: str) -> Agent:
+        query = {"name": name, "cluster_name": cluster_name}
+        return await self._read(Agent, "GET", "/api/v1/agents/", query=query)
+
+    async def get_agent(self, agent_id: UUID) -> Agent:
+        return await self._read(Agent, "GET", f"/api/v1/agents/{agent_id}")
+
+    async def activate(self, agent_id: UUID) -> Agent:
+        body = {"status": "ACTIVE"}
+        return await self._read(Agent, "PUT", f"/api/v1/agents/{agent_id}", body=body)
+
+    async def heartbeat(self, agent_id: UUID) -> None:
+        await self._call("POST", f"/api/v1/agents/{agent_id}/heartbeat")
+
+    async def target_state(
+        self, agent_id: UUID, *, etag: str | None
+    ) -> tuple[list[TargetObject], str] | None:
+        """The full state and its tag, or None where it is still the one of `etag`.
+
+        NB: never the incremental state. What is left out of that one is not gone.
+        """
+        status, headers, raw = await self._call(
+            "GET",
+            f"/api/v1/agents/{agent_id}/target-state",
+            query={"mode": "full"},
+            headers={"If-None-Match": etag} if etag else {},
+        )
+        if status == 304:
+            return None
+        return _decode(list[TargetObject], raw), headers.get("ETag", "")
+
+    async def report(self, agent_id: UUID, event: EventCreate) -> None:
+        await self._read(AgentEvent, "POST", f"/api/v1/agents/{agent_id}/events", body=event)
+
+    async def _read(self, shape: type[T], method: str, path: str, **options: Any) -> T:
+        _, _, raw = await self._call(method, path, **options)
+        return _decode(shape, raw)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        body: Any = None,
+    ) -> tuple[int, Any, bytes]:
+        data = None if body is None else msgspec.json.encode(body)
+        sent = {**(headers or {}), **({"Content-Type": "application/json"} if data else {})}
+        try:
+            async with self._http.request(
+                method, self._url + path, params=query, data=data, headers=sent
+            ) as response:
+                raw = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as e:
+            raise BrokerError(f"the broker does not answer: {e!r}"[:300]) from e
+        if response.status >= 400:
+            text = raw[:300].decode(errors="replace")
+            raise BrokerError(f"{method} {path}: {response.status} {text}", status=response.status)
+        return response.status, response.headers, raw
+
+
+def _decode(shape: type[T], raw: bytes) -> T:
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except msgspec.MsgspecError as e:
+        raise BrokerError(f"the broker answered something unknown: {e}") from e

@@ -1,0 +1,1 @@
+"""The Kubernetes API: credentials, requests, and which kinds there are."""

@@ -1,0 +1,121 @@
+"""The calls we make to the Kubernetes API, one method each."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from brokkr_operator.clients.kube.discovery import Discovery, Kind
+from brokkr_operator.clients.kube.session import APPLY, MERGE, Session
+from brokkr_operator.errors import KubeConflict, KubeNotFound, UnknownKind
+from brokkr_operator.resources import names
+from brokkr_operator.resources.objects import Entry, Object
+
+_PAGE = "500"
+
+
+class Kube:
+    """Objects go in and come out as plain dictionaries."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.discovery = Discovery(session)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def find(self, entry: Entry) -> Object | None:
+        """The live object, or None where it, or even its kind, is not there."""
+        try:
+            kind = await self.discovery.find(entry.api_version, entry.key.kind)
+        except UnknownKind:
+            return None
+        return await self.find_in(kind, entry.key.namespace, entry.key.name)
+
+    async def find_in(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        try:
+            _, found = await self._session.request(
+                "GET", kind.path(namespace, name), operation="get"
+            )
+        except KubeNotFound:
+            return None
+        live: Object = found
+        return live
+
+    async def apply(self, obj: Object, *, dry_run: bool = False) -> tuple[Object, bool]:
+        """Server-side apply, with force. Returns the result, and whether the object is new."""
+        kind = await self.discovery.find(obj["apiVersion"], obj["kind"])
+        metadata = obj["metadata"]
+        params = {"fieldManager": names.FIELD_MANAGER, "force": "true"}
+        if dry_run:
+            params["dryRun"] = "All"
+        status, result = await self._session.request(
+            "PATCH",
+            kind.path(metadata.get("namespace", ""), metadata["name"]),
+            operation="apply",
+            params=params,
+            body=obj,
+            content_type=APPLY,
+        )
+        return result, status == 201
+
+    async def create(self, obj: Object) -> Object:
+        """Raises KubeConflict where it exists."""
+        kind = await self.discovery.find(obj["apiVersion"], obj["kind"])
+        path = kind.path(obj["metadata"].get("namespace", ""))
+        _, result = await self._session.request("POST", path, operation="create", body=obj)
+        created: Object = result
+        return created
+
+    async def merge(
+        self, kind: Kind, name: str, patch: dict[str, Any], *, subresource: str = ""
+    ) -> Object:
+        """A merge patch of a cluster-scoped object."""
+        path = kind.path(name=name) + (f"/{subresource}" if subresource else "")
+        _, result = await self._session.request(
+            "PATCH", path, operation="patch", body=patch, content_type=MERGE
+        )
+        patched: Object = result
+        return patched
+
+    async def delete(self, obj: Object) -> None:
+        """Delete exactly this object in exactly this state. Raises KubeConflict if it changed.
+
+        An object that is gone already is fine.
+        """
+        metadata = obj["metadata"]
+        kind = await self.discovery.find(obj["apiVersion"], obj["kind"])
+        preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        body = {"propagationPolicy": "Background", "preconditions": preconditions}
+        path = kind.path(metadata.get("namespace", ""), metadata["name"])
+        try:
+            await self._session.request("DELETE", path, operation="delete", body=body)
+        except KubeNotFound:
+            return
+
+    async def list_(
+        self, kind: Kind, *, namespace: str = "", selector: str = ""
+    ) -> AsyncIterator[Object]:
+        """Every object of a kind, page by page."""
+        params = {"limit": _PAGE}
+        if selector:
+            params["labelSelector"] = selector
+        while True:
+            _, page = await self._session.request(
+                "GET", kind.path(namespace), operation="list", params=params
+            )
+            for item in page["items"]:
+                # NB: items of a list do not say what they are.
+                yield {"apiVersion": kind.api_version, "kind": kind.kind, **item}
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            params["continue"] = token
+
+    async def ensure_namespace(self, name: str) -> None:
+        try:
+            await self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        except KubeConflict:
+            return
+
+    async def ping(self) -> None:
+        """Raises KubeError where the API server is not ready to serve us."""
+        await self._session.request("GET", "/version", operation="get")

@@ -1,0 +1,44 @@
+"""The agent's settings. Every key is described in docs/configuration.md."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from brokkr_common import settings
+from brokkr_common.settings import Seconds
+
+
+class Agent(settings.Section, frozen=True, kw_only=True):
+    pak: Annotated[str, Meta(min_length=1)]
+    broker_url: Annotated[str, Meta(pattern=r"^https?://")] = "http://localhost:3000"
+    agent_name: str = "DEFAULT"
+    cluster_name: str = "DEFAULT"
+    polling_interval: Seconds = Seconds(10)
+    kubeconfig_path: str | None = None
+    max_retries: Annotated[int, Meta(ge=0)] = 60
+    event_message_retry_delay: Seconds = Seconds(5)
+    health_port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    deployment_health_interval: Seconds = Seconds(60)
+    namespace: str = "brokkr-system"
+    resync_interval: Seconds = Seconds(300)
+    on_untarget: Literal["keep", "delete"] = "keep"
+    install_crds: bool = True
+    concurrent_stacks: Annotated[int, Meta(ge=1, le=256)] = 8
+    concurrent_objects: Annotated[int, Meta(ge=1, le=256)] = 16
+
+
+class Log(settings.Section, frozen=True, kw_only=True):
+    level: Literal["trace", "debug", "info", "warn", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class OperatorConfig(settings.Section, frozen=True, kw_only=True):
+    agent: Agent
+    log: Log = Log()
+
+
+def load(environ: Mapping[str, str]) -> OperatorConfig:
+    """Raises SettingsError."""
+    others = frozenset({"api", "broker", "database"})
+    return settings.load(OperatorConfig, environ=environ, optional=others)

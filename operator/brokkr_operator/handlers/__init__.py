@@ -1,0 +1,1 @@
+"""kopf's edge: thin handlers, one package per process (agent, later manager)."""

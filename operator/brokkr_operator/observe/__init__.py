@@ -1,0 +1,1 @@
+"""Live objects to judgements: is it ready, and why not. Pure, no I/O."""

@@ -1,0 +1,168 @@
+"""The result of a pass, or its error, to status, event and delay. The one place that does so. Pure."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from brokkr_operator.errors import KubeError, PayloadMissing, StackError
+from brokkr_operator.observe.readiness import Health, Verdict
+from brokkr_operator.resources import conditions
+from brokkr_operator.resources.brokkrstack import BrokkrStack, Status
+from brokkr_operator.resources.conditions import Reason
+from brokkr_operator.resources.objects import Entry
+
+_HISTORY = 5
+_OUTBOX = 20
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """The stack is left alone, on purpose."""
+
+    reason: Reason
+    message: str
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The stack is as wanted. `notes` says what was left on purpose."""
+
+    inventory: Sequence[Entry]
+    health: Verdict
+    notes: Sequence[str] = ()
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The stack could not be brought there now."""
+
+    reason: Reason
+    message: str
+    stalled: bool
+    inventory: Sequence[Entry] | None = None
+
+
+Outcome = Pause | Done | Failed
+
+
+def of_error(e: Exception) -> Failed:
+    match e:
+        case StackError():
+            return Failed(Reason(e.reason), str(e), e.stalled)
+        case KubeError():
+            return Failed(Reason.API_UNAVAILABLE, str(e), stalled=False)
+        case PayloadMissing():
+            return Failed(Reason.PROGRESSING, str(e), stalled=False)
+        case _:
+            return Failed(Reason.INTERNAL_ERROR, f"{type(e).__name__}: {e}", stalled=False)
+
+
+def status(
+    stack: BrokkrStack,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    new_id: Callable[[], object] = uuid4,
+) -> Status:
+    """The new status: what is true now. Equal to the old one where nothing changed."""
+    new: Status = {**stack.status, "observedGeneration": stack.generation}
+    match outcome:
+        case Pause():
+            _ready(new, stack, False, outcome.reason, outcome.message, now)
+        case Done():
+            _done(new, stack, outcome, now)
+            _report(new, stack, "SUCCESS", _text(stack, outcome), new_id)
+        case Failed():
+            _failed(new, stack, outcome, now)
+            if outcome.reason is not Reason.PROGRESSING:
+                _report(new, stack, "FAILURE", outcome.message, new_id)
+    return new
+
+
+def _done(new: Status, stack: BrokkrStack, outcome: Done, now: datetime) -> None:
+    reason = Reason.REMOVED if stack.absent else Reason.APPLIED
+    new["lastAttemptedSequence"] = stack.sequence_id
+    if stack.applied_sequence != stack.sequence_id:
+        new["lastAppliedSequence"] = stack.sequence_id
+        applied = {
+            "sequenceId": stack.sequence_id,
+            "checksum": stack.checksum,
+            "appliedAt": conditions.timestamp(now),
+        }
+        new["history"] = [applied, *(stack.status.get("history") or [])][:_HISTORY]
+    _ready(new, stack, True, reason, _text(stack, outcome), now)
+    _inventory(new, outcome.inventory)
+    new["health"] = health(outcome.health)
+
+
+def health(verdict: Verdict) -> dict[str, Any]:
+    text = conditions.shorten(verdict.message)
+    return {"status": str(verdict.health), **({"message": text} if text else {"message": None})}
+
+
+def _failed(new: Status, stack: BrokkrStack, outcome: Failed, now: datetime) -> None:
+    new["lastAttemptedSequence"] = stack.sequence_id
+    _ready(new, stack, False, outcome.reason, outcome.message, now)
+    extra = "Stalled" if outcome.stalled else "Reconciling"
+    new["conditions"] = conditions.set_(
+        new["conditions"],
+        extra,
+        True,
+        reason=outcome.reason,
+        message=outcome.message,
+        generation=stack.generation,
+        now=now,
+    )
+    if outcome.inventory is not None:
+        _inventory(new, outcome.inventory)
+    if stack.applied_sequence is None:
+        new["health"] = health(Verdict(Health.UNKNOWN, "not applied yet"))
+
+
+def _ready(
+    new: Status, stack: BrokkrStack, value: bool, reason: Reason, message: str, now: datetime
+) -> None:
+    kept = conditions.without(new.get("conditions") or [], "Stalled", "Reconciling")
+    new["conditions"] = conditions.set_(
+        kept, "Ready", value, reason=reason, message=message, generation=stack.generation, now=now
+    )
+
+
+def _inventory(new: Status, inventory: Sequence[Entry]) -> None:
+    new["inventory"] = [entry.dump() for entry in inventory]
+    new["objects"] = len(inventory)
+
+
+def _report(
+    new: Status,
+    stack: BrokkrStack,
+    result: str,
+    message: str,
+    new_id: Callable[[], object],
+) -> None:
+    """Queue an event for the broker, unless the last one of this version said the same."""
+    report = dict(new.get("report") or {})
+    outbox = list(report.get("outbox") or [])
+    last = outbox[-1] if outbox else None
+    if last and last["deploymentObjectId"] == stack.deployment_object_id:
+        if last["status"] == result and (result == "SUCCESS" or last.get("message") == message[:1024]):
+            return
+    event = {
+        "id": str(new_id()),
+        "deploymentObjectId": stack.deployment_object_id,
+        "status": result,
+        "message": conditions.shorten(message),
+    }
+    pending = stack.pending_events
+    # What the broker has goes, but for the last: it says what was reported, and where we are.
+    kept = outbox[-1:] if not pending else outbox[-len(pending) - 1 :]
+    report["outbox"] = [*kept, event][-_OUTBOX:]
+    new["report"] = report
+
+
+def _text(stack: BrokkrStack, outcome: Done) -> str:
+    count = len(outcome.inventory)
+    text = "Removed" if stack.absent else f"Applied {count} object{'' if count == 1 else 's'}"
+    if outcome.notes:
+        text += f"; kept: {', '.join(outcome.notes)}"
+    return text
