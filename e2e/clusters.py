@@ -33,6 +33,7 @@ class LocalCluster:
         self.folder = folder.absolute()
         self.kubeconfig = self.folder / "kubeconfig"
         self._ports: dict[str, int] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
     def server(self) -> str:
@@ -68,15 +69,19 @@ class LocalCluster:
                 stderr=log,
                 start_new_session=True,
             )
+        self._processes[name] = process
         (self.folder / "pid" / name).write_text(str(process.pid))
 
     def stop_component(self, name: str, number: int = signal.SIGTERM) -> None:
+        """By its handle, or, started by another process, by its pid."""
+        if process := self._processes.pop(name, None):
+            process.send_signal(number)
+            process.wait(timeout=20)
+            return
         with contextlib.suppress(OSError, ValueError):
             pid = int((self.folder / "pid" / name).read_text())
             os.kill(pid, number)
             for _ in range(100):
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
                 os.kill(pid, 0)
                 time.sleep(0.1)
             os.kill(pid, signal.SIGKILL)

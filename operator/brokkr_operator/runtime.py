@@ -55,8 +55,10 @@ class Runtime:
     def __post_init__(self) -> None:
         agent = self.config.agent
         retry = float(agent.event_message_retry_delay)
-        self.pulling = Loop("pull", self._pull, interval=float(agent.polling_interval))
-        self.beating = Loop("heartbeat", self._beat, interval=float(agent.polling_interval))
+        poll = float(agent.polling_interval)
+        slowest = max(2.0, 3 * poll)
+        self.pulling = Loop("pull", self._pull, interval=poll, max_delay=slowest)
+        self.beating = Loop("heartbeat", self._beat, interval=poll, max_delay=slowest)
         self.reporting = Loop("report", self._report, interval=retry, max_delay=max(retry, 0.5))
 
     def start(self) -> None:
@@ -84,7 +86,8 @@ class Runtime:
                 self.pulling.wake()
             return
         old, new = self.store.put(body)
-        if old is None or old.generation != new.generation or old.uid != new.uid:
+        changed = old is None or old.generation != new.generation or old.uid != new.uid
+        if kind is None or changed:  # None: the watch begins (again), so look at everything
             self.queue.add(new.name)
         if new.pending_events:
             self.reporting.wake()
@@ -191,7 +194,7 @@ def _assemble(
         kube,
         agent_id=agent_id,
         stacks=lambda: store.of(str(agent_id)),
-        delivered=lambda body: runtime.saw(None, body),
+        delivered=lambda body: runtime.saw("MODIFIED", body),
     )
     runtime = Runtime(
         config, access, kube, broker, agent_id, store, queue, pull, outbox, worker

@@ -72,11 +72,19 @@ def status(
         case Done():
             _done(new, stack, outcome, now)
             _report(new, stack, "SUCCESS", _text(stack, outcome), new_id)
+        case Failed() if not outcome.stalled and _is_stalled(stack):
+            pass  # what has to be mended is still the news, not what hinders this one retry
         case Failed():
             _failed(new, stack, outcome, now)
             if outcome.reason is not Reason.PROGRESSING:
                 _report(new, stack, "FAILURE", outcome.message, new_id)
     return new
+
+
+def _is_stalled(stack: BrokkrStack) -> bool:
+    """Whether this very spec was refused in a way that only a change can mend."""
+    found = conditions.find(stack.status.get("conditions") or [], "Stalled")
+    return bool(found and found["observedGeneration"] == stack.generation)
 
 
 def _done(new: Status, stack: BrokkrStack, outcome: Done, now: datetime) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.clients.kube.discovery import Kind
-from brokkr_operator.errors import KubeConflict, KubeError, UnknownKind
+from brokkr_operator.errors import KubeConflict, KubeError, KubeNotFound, UnknownKind
 from brokkr_operator.reconcile import ordering
 from brokkr_operator.resources import names, objects
 from brokkr_operator.resources.objects import Entry, Key, Object
@@ -123,9 +123,12 @@ async def _contents(
     else:
         return None
     for kind in kinds:
-        async for item in kube.list_(kind, namespace=namespace):
-            if await _blocks(kube, item, owner, wanted):
-                return f"still holds {objects.key_of(item)}"
+        try:
+            async for item in kube.list_(kind, namespace=namespace):
+                if await _blocks(kube, item, owner, wanted):
+                    return f"still holds {objects.key_of(item)}"
+        except KubeNotFound:
+            continue  # its definition went meanwhile, and its objects with it
     return None
 
 

@@ -45,7 +45,8 @@ class Mirror:
             return
         kind = await self._kube.discovery.find(names.API_VERSION, brokkrstack.KIND)
         async for body in self._kube.list_(kind):
-            self._store.put(body)
+            _, stack = self._store.put(body)
+            self._wake(stack.name)
         self._store.complete = True
 
     def matches(self, wanted: Sequence[tuple[str, str]]) -> bool:

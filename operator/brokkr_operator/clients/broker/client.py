@@ -91,7 +91,7 @@ class Broker:
             ) as response:
                 raw = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as e:
-            raise BrokerError(f"the broker does not answer: {e!r}"[:300]) from e
+            raise BrokerError(f"the broker does not answer: {type(e).__name__}: {e}"[:300]) from e
         if response.status >= 400:
             text = raw[:300].decode(errors="replace")
             raise BrokerError(f"{method} {path}: {response.status} {text}", status=response.status)

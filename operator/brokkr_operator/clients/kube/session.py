@@ -94,7 +94,8 @@ class Session:
             ) as response:
                 raw = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as e:
-            raise errors.KubeUnavailable(f"the API server does not answer: {e!r}"[:300]) from e
+            text = f"the API server does not answer: {type(e).__name__}: {e}"
+            raise errors.KubeUnavailable(text[:300]) from e
         finally:
             metrics.kubernetes_operations.labels(operation).inc()
             metrics.kubernetes_operation_duration.labels(operation).observe(
@@ -123,4 +124,6 @@ def _meaning(status: int, answer: Any, raw: bytes) -> errors.KubeError:
         kind = _MEANINGS.get(status, errors.KubeError)
     if status == 403 and "being terminated" in message:
         kind = errors.KubeUnavailable
+    if status == 500 and "typed patch object" in message:
+        kind = errors.KubeInvalid  # NB: how server-side apply refuses a field of the wrong type
     return kind(message[:2000], status=status, reason=reason, details=body.get("details"))

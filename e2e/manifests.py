@@ -1,0 +1,54 @@
+"""Small manifests for the stories."""
+
+
+def namespace(name: str) -> str:
+    return f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"
+
+
+def config_map(name: str, namespace: str, value: str = "1") -> str:
+    return (
+        "apiVersion: v1\nkind: ConfigMap\n"
+        f"metadata: {{name: {name}, namespace: {namespace}}}\ndata: {{value: '{value}'}}\n"
+    )
+
+
+def deployment(name: str, namespace: str, replicas: int = 1) -> str:
+    return f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec: {{containers: [{{name: main, image: example.com/app}}]}}
+"""
+
+
+def definition(plural: str, kind: str, group: str, scope: str = "Namespaced") -> str:
+    return f"""\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: {plural}.{group}}}
+spec:
+  group: {group}
+  scope: {scope}
+  names: {{kind: {kind}, plural: {plural}, singular: {kind.lower()}, listKind: {kind}List}}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+"""
+
+
+def custom(kind: str, group: str, name: str, namespace: str) -> str:
+    return (
+        f"apiVersion: {group}/v1\nkind: {kind}\n"
+        f"metadata: {{name: {name}, namespace: {namespace}}}\nspec: {{size: 1}}\n"
+    )
+
+
+def bundle(*documents: str) -> str:
+    return "---\n".join(documents)

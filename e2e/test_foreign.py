@@ -1,0 +1,156 @@
+"""What is not the stack's survives, whatever is deleted."""
+
+import signal
+import time
+from collections.abc import Callable
+
+import manifests as m
+from harness import Agent, Broker, Kubectl, eventually, wait_applied
+
+
+def test_objects_of_others_survive_a_deletion_marker(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    # Given a namespace that was there before, and a stack that puts things into it
+    kubectl.apply(m.namespace(unique))
+    stack = broker.stack(unique, agent_id=agent.id)
+    text = m.bundle(m.namespace(unique), m.config_map("own", unique), m.config_map("taken", unique))
+    wait_applied(kubectl, stack, broker.push(stack, text)["sequence_id"])
+    own = kubectl.get("-n", unique, "configmap", "own")
+    # and objects of others that look like the stack's: another owner, no owner, an owned one
+    for name, owner in (("other-agent", "11111111-1111-4111-8111-111111111111"), ("no-owner", "")):
+        kubectl.apply(_labelled(name, unique, stack, owner))
+    kubectl.apply(_labelled("owned", unique, stack, agent.id, owned_by=own["metadata"]["uid"]))
+    # and one of the stack's that somebody else has taken over
+    kubectl.run("-n", unique, "annotate", "configmap", "taken", "--overwrite", "brokkr.io/owner-id=me")
+    kubectl.run("-n", unique, "patch", "configmap", "taken", "-p", '{"data":{"mine":"yes"}}')
+    # When everything is to go
+    broker.push_marker(stack)
+    # Then the stack's own object goes, and nothing else
+    eventually(lambda: kubectl.stack(stack) is None)
+    assert kubectl.get("-n", unique, "configmap", "own") is None
+    for name in ("other-agent", "no-owner", "taken"):
+        assert kubectl.get("-n", unique, "configmap", name), name
+    assert kubectl.get("namespace", unique)["status"]["phase"] == "Active"
+    kubectl.run("delete", "namespace", unique, "--wait=false")
+
+
+def test_an_object_with_owner_references_is_never_pruned(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack = broker.stack(unique, agent_id=agent.id)
+    text = m.bundle(m.config_map(f"{unique}-a", "default"), m.config_map(f"{unique}-b", "default"))
+    wait_applied(kubectl, stack, broker.push(stack, text)["sequence_id"])
+    parent = kubectl.get("-n", "default", "configmap", f"{unique}-a")["metadata"]["uid"]
+    reference = (
+        '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap",'
+        f'"name":"{unique}-a","uid":"{parent}"}}]}}}}'
+    )
+    kubectl.run("-n", "default", "patch", "configmap", f"{unique}-b", "-p", reference)
+
+    second = broker.push(stack, m.config_map(f"{unique}-a", "default"))
+
+    wait_applied(kubectl, stack, second["sequence_id"])
+    assert kubectl.get("-n", "default", "configmap", f"{unique}-b")
+    assert "has an owner" in kubectl.condition(stack)["message"]
+
+
+def test_a_namespace_goes_only_when_nothing_else_is_in_it(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack = broker.stack(unique, agent_id=agent.id)
+    text = m.bundle(m.namespace(unique), m.config_map("own", unique))
+    wait_applied(kubectl, stack, broker.push(stack, text)["sequence_id"])
+    kubectl.apply(m.config_map("foreign", unique))
+
+    marker = broker.push_marker(stack)
+
+    event = eventually(lambda: broker.events(agent.id, marker["id"]))[0]
+    assert "still holds ConfigMap foreign" in event["message"]
+    assert kubectl.get("-n", unique, "configmap", "foreign")
+    assert kubectl.get("-n", unique, "configmap", "own") is None
+    kubectl.run("delete", "namespace", unique, "--wait=false")
+
+
+def test_a_namespace_dropped_from_the_stack_stays_while_the_stack_uses_it(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack = broker.stack(unique, agent_id=agent.id)
+    both = m.bundle(m.namespace(unique), m.config_map("own", unique))
+    wait_applied(kubectl, stack, broker.push(stack, both)["sequence_id"])
+
+    second = broker.push(stack, m.config_map("own", unique))
+
+    wait_applied(kubectl, stack, second["sequence_id"])
+    assert kubectl.get("namespace", unique)["status"]["phase"] == "Active"
+    assert kubectl.get("-n", unique, "configmap", "own")
+    kubectl.run("delete", "namespace", unique, "--wait=false")
+
+
+def test_deleting_our_resources_leaves_every_workload_running(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack = broker.stack(unique, agent_id=agent.id)
+    text = m.bundle(m.namespace(unique), m.deployment("web", unique), m.config_map("c", unique))
+    pushed = broker.push(stack, text)
+    found = wait_applied(kubectl, stack, pushed["sequence_id"])
+    before = _uids(kubectl, unique)
+
+    kubectl.run("delete", "brokkrstack", found["metadata"]["name"])
+    eventually(lambda: kubectl.stack(stack)["metadata"]["uid"] != found["metadata"]["uid"])
+    wait_applied(kubectl, stack, pushed["sequence_id"])
+    assert _uids(kubectl, unique) == before
+
+    kubectl.run("delete", "crd", "brokkrstacks.brokkr.io")
+    eventually(lambda: kubectl.stack(stack))
+    wait_applied(kubectl, stack, pushed["sequence_id"])
+    assert _uids(kubectl, unique) == before
+
+    kubectl.run("delete", "namespace", "brokkr-system")
+    eventually(lambda: kubectl.get("-n", "brokkr-system", "secrets")["items"], seconds=60)
+    assert _uids(kubectl, unique) == before
+    # and what was lost is known again: the next version prunes
+    second = broker.push(stack, m.bundle(m.namespace(unique), m.deployment("web", unique)))
+    wait_applied(kubectl, stack, second["sequence_id"], seconds=60)
+    assert kubectl.get("-n", unique, "configmap", "c") is None
+
+
+def test_without_the_agent_nothing_of_ours_blocks_a_deletion(
+    broker: Broker, make_agent: Callable[..., Agent], kubectl: Kubectl, unique: str
+) -> None:
+    agent = make_agent()
+    stack = broker.stack(unique, agent_id=agent.id)
+    pushed = broker.push(stack, m.config_map(unique, "default"))
+    found = wait_applied(kubectl, stack, pushed["sequence_id"])
+    agent.kill(signal.SIGTERM)
+
+    assert "finalizers" not in found["metadata"]
+    kubectl.run("delete", "brokkrstack", found["metadata"]["name"], timeout=10)
+    name = next(
+        a["metadata"]["name"]
+        for a in kubectl.get("brokkragents")["items"]
+        if a["spec"]["agentId"] == agent.id
+    )
+    kubectl.run("delete", "brokkragent", name, timeout=10)
+    kubectl.run("delete", "crd", "brokkrstacks.brokkr.io", timeout=10)
+    time.sleep(1)
+    assert kubectl.get("-n", "default", "configmap", unique)
+
+
+def _labelled(name: str, namespace: str, stack: str, owner: str, *, owned_by: str = "") -> str:
+    references = (
+        f"  ownerReferences: [{{apiVersion: v1, kind: ConfigMap, name: own, uid: {owned_by}}}]\n"
+        if owned_by
+        else ""
+    )
+    return (
+        f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: {namespace}\n"
+        f"  labels: {{k8s.brokkr.io/stack: {stack}}}\n"
+        f'  annotations: {{brokkr.io/owner-id: "{owner}"}}\n{references}'
+    )
+
+
+def _uids(kubectl: Kubectl, namespace: str) -> dict[str, str]:
+    found = kubectl.get("-n", namespace, "deployments,pods,configmaps")["items"]
+    uids = {f"{o['kind']}/{o['metadata']['name']}": o["metadata"]["uid"] for o in found}
+    return {"namespace": kubectl.get("namespace", namespace)["metadata"]["uid"], **uids}

@@ -1,0 +1,109 @@
+"""What is applied stays applied; what failed is tried again; what is lost comes back."""
+
+import time
+
+import manifests as m
+from harness import Agent, Broker, Kubectl, eventually, wait_applied
+
+
+def test_ten_polls_later_everything_is_still_there(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack = broker.stack(unique, agent_id=agent.id)
+    pushed = broker.push(stack, m.config_map(unique, "default"))
+    wait_applied(kubectl, stack, pushed["sequence_id"])
+    uid = kubectl.get("-n", "default", "configmap", unique)["metadata"]["uid"]
+
+    polls = _polls(agent)
+    eventually(lambda: _polls(agent) >= polls + 10)
+
+    assert kubectl.get("-n", "default", "configmap", unique)["metadata"]["uid"] == uid
+    assert broker.events(agent.id, pushed["id"])[0]["status"] == "SUCCESS"
+
+
+def test_a_failed_apply_succeeds_once_its_cause_is_gone(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    # Given a stack that needs a namespace which is not there
+    stack = broker.stack(unique, agent_id=agent.id)
+    pushed = broker.push(stack, m.config_map("needs-namespace", unique))
+    eventually(lambda: broker.events(agent.id, pushed["id"]))
+    assert kubectl.condition(stack)["status"] == "False"
+    state = broker.ask("GET", f"/agents/{agent.id}/target-state")
+    assert [o["id"] for o in state] == [pushed["id"]], "a failure stays in the state"
+    # When somebody makes it
+    kubectl.apply(m.namespace(unique))
+    # Then the same version is applied
+    wait_applied(kubectl, stack, pushed["sequence_id"])
+    eventually(lambda: broker.events(agent.id, pushed["id"])[0]["status"] == "SUCCESS")
+    assert broker.ask("GET", f"/agents/{agent.id}/target-state") == []
+    kubectl.run("delete", "namespace", unique, "--wait=false")
+
+
+def test_a_hand_deleted_object_comes_back(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack = broker.stack(unique, agent_id=agent.id)
+    pushed = broker.push(stack, m.config_map(unique, "default"))
+    wait_applied(kubectl, stack, pushed["sequence_id"])
+
+    kubectl.run("-n", "default", "delete", "configmap", unique)
+
+    eventually(lambda: kubectl.get("-n", "default", "configmap", unique))
+
+
+def test_the_cluster_is_held_without_the_broker(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack = broker.stack(unique, agent_id=agent.id)
+    pushed = broker.push(stack, m.config_map(unique, "default"))
+    wait_applied(kubectl, stack, pushed["sequence_id"])
+    # Given no broker, and an agent that has just been restarted
+    broker.kill()
+    agent.kill()
+    kubectl.run("-n", "default", "delete", "configmap", unique)
+    agent.start()
+    # Then the object comes back, and the agent says that it is alone
+    try:
+        eventually(lambda: kubectl.get("-n", "default", "configmap", unique))
+        eventually(lambda: _connected(kubectl, agent) == "False")
+    finally:
+        broker.start()
+        broker.wait()
+    eventually(lambda: _connected(kubectl, agent) == "True")
+
+
+def test_untargeting_keeps_the_objects(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack = broker.stack(unique, agent_id=agent.id)
+    pushed = broker.push(stack, m.config_map(unique, "default"))
+    wait_applied(kubectl, stack, pushed["sequence_id"])
+
+    broker.ask("DELETE", f"/agents/{agent.id}/targets/{stack}")
+
+    eventually(lambda: kubectl.condition(stack)["reason"] == "NotTargeted")
+    time.sleep(3)
+    assert kubectl.get("-n", "default", "configmap", unique)
+    # and a new target takes up where it was
+    broker.ask("POST", f"/agents/{agent.id}/targets", {"stack_id": stack})
+    second = broker.push(stack, m.config_map(f"{unique}-2", "default"))
+    wait_applied(kubectl, stack, second["sequence_id"])
+    assert kubectl.get("-n", "default", "configmap", unique) is None, "the inventory was kept"
+
+
+def _polls(agent: Agent) -> float:
+    import requests
+
+    text = requests.get(f"http://127.0.0.1:{agent.health_port}/metrics", timeout=5).text
+    name = 'brokkr_agent_poll_requests_total{status="success"}'
+    return float(next(line for line in text.splitlines() if line.startswith(name)).split()[-1])
+
+
+def _connected(kubectl: Kubectl, agent: Agent) -> str:
+    found = next(
+        a for a in kubectl.get("brokkragents")["items"] if a["spec"]["agentId"] == agent.id
+    )
+    conditions = found["status"]["conditions"]
+    status: str = next(c for c in conditions if c["type"] == "Connected")["status"]
+    return status
