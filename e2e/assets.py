@@ -1,4 +1,4 @@
-"""The binaries of a control plane: named by the user, or built once from Go modules into a cache."""
+"""The binaries of a control plane: named by the user, or built once from Go modules."""
 
 import hashlib
 import os

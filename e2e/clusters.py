@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 import assets
 
-_TOKEN = "e2e-admin"  # noqa: S105 - a loopback cluster that lives as long as a test run
+_TOKEN = "e2e-admin"
 
 
 class LocalCluster:
@@ -42,7 +42,14 @@ class LocalCluster:
     def start(self) -> None:
         for name in ("pki", "log", "pid"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        names = ("etcd", "peer", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+        names = (
+            "etcd",
+            "peer",
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kwok",
+        )
         self._ports = dict(zip(names, _free_ports(len(names)), strict=True))
         self._credentials()
         self.start_component("etcd")
@@ -91,7 +98,9 @@ class LocalCluster:
 
         def ready() -> bool:
             try:
-                with urllib.request.urlopen(f"{self.server}/readyz", context=context, timeout=2) as r:
+                with urllib.request.urlopen(
+                    f"{self.server}/readyz", context=context, timeout=2
+                ) as r:
                     return bool(r.status == 200)
             except (urllib.error.URLError, OSError):
                 return False
@@ -102,7 +111,9 @@ class LocalCluster:
         deadline = time.monotonic() + seconds
         while not condition():  # type: ignore[operator]
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the cluster in {self.folder} does not start: see its log folder")
+                raise TimeoutError(
+                    f"the cluster in {self.folder} does not start: see its log folder"
+                )
             time.sleep(0.05)
 
     def _kubectl(self, *arguments: str, text: str | None = None) -> int:

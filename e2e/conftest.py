@@ -35,7 +35,7 @@ def kubectl(cluster: clusters.Cluster) -> Kubectl:
 @pytest.fixture(scope="session")
 def shared_broker(workdir: Path) -> Iterator[Broker]:
     # NB: a short path, Unix sockets have 107 characters.
-    broker = Broker(Path(f"/tmp/brokkr-e2e-{uuid4().hex[:8]}"))  # noqa: S108
+    broker = Broker(Path(f"/tmp/brokkr-e2e-{uuid4().hex[:8]}"))
     broker.start()
     broker.wait()
     yield broker
@@ -81,7 +81,7 @@ def unique() -> str:
 
 
 def _clean_up(broker: Broker, kubectl: Kubectl, agent: Agent) -> None:
-    """Delete the agent's stacks and see that their objects went; every story ends with a removal."""
+    """Delete the agent's stacks and see that they went: every story ends with a removal."""
     if not agent.running():
         agent.start()
         agent.wait()
@@ -91,7 +91,9 @@ def _clean_up(broker: Broker, kubectl: Kubectl, agent: Agent) -> None:
     def gone() -> bool:
         found = kubectl.get("brokkrstacks")
         items = found["items"] if found else []
-        return not [s for s in items if s["spec"]["agentId"] == agent.id and s["spec"].get("targeted", True)]
+        return not [
+            s for s in items if s["spec"]["agentId"] == agent.id and s["spec"].get("targeted", True)
+        ]
 
     eventually(gone, seconds=60, what=f"stacks of {agent.name} removed (log: {agent.log})")
     stop_all(agent)

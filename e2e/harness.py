@@ -73,8 +73,7 @@ class Process:
         """Send a signal and wait for the end. Returns the exit code."""
         assert self._process
         self._process.send_signal(number)
-        code = self._process.wait(timeout=30)
-        return code
+        return self._process.wait(timeout=30)
 
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -209,7 +208,9 @@ class Kubectl:
         return next(c for c in found["status"]["conditions"] if c["type"] == kind)
 
 
-def wait_applied(kubectl: Kubectl, stack_id: str, sequence: int, *, seconds: float = 30) -> dict[str, Any]:
+def wait_applied(
+    kubectl: Kubectl, stack_id: str, sequence: int, *, seconds: float = 30
+) -> dict[str, Any]:
     """Until a version is applied and Ready. Returns the BrokkrStack."""
 
     def probe() -> dict[str, Any] | None:

@@ -24,7 +24,15 @@ def test_objects_are_applied_in_an_order_that_works(
     eventually(lambda: kubectl.stack(stack)["status"]["health"]["status"] == "Healthy")
     row = kubectl.run("get", "brokkrstacks", "--no-headers").splitlines()
     columns = next(line for line in row if unique in line).split()
-    assert columns[1:8] == ["Web", "Shop", unique, str(pushed["sequence_id"]), "True", "Healthy", "5"]
+    assert columns[1:8] == [
+        "Web",
+        "Shop",
+        unique,
+        str(pushed["sequence_id"]),
+        "True",
+        "Healthy",
+        "5",
+    ]
     assert "Applied 5 objects" in " ".join(columns)
     assert kubectl.get("-n", unique, f"gadgets.{group}", "one")
     [event] = eventually(lambda: broker.events(agent.id, pushed["id"]))

@@ -22,7 +22,9 @@ def test_objects_of_others_survive_a_deletion_marker(
         kubectl.apply(_labelled(name, unique, stack, owner))
     kubectl.apply(_labelled("owned", unique, stack, agent.id, owned_by=own["metadata"]["uid"]))
     # and one of the stack's that somebody else has taken over
-    kubectl.run("-n", unique, "annotate", "configmap", "taken", "--overwrite", "brokkr.io/owner-id=me")
+    kubectl.run(
+        "-n", unique, "annotate", "configmap", "taken", "--overwrite", "brokkr.io/owner-id=me"
+    )
     kubectl.run("-n", unique, "patch", "configmap", "taken", "-p", '{"data":{"mine":"yes"}}')
     # When everything is to go
     broker.push_marker(stack)

@@ -13,7 +13,9 @@ def test_agent_killed_while_it_applies_200_objects(
 ) -> None:
     stack = broker.stack(unique, agent_id=agent.id)
     names = [f"c{i}" for i in range(_COUNT)]
-    pushed = broker.push(stack, m.bundle(m.namespace(unique), *(m.config_map(n, unique) for n in names)))
+    pushed = broker.push(
+        stack, m.bundle(m.namespace(unique), *(m.config_map(n, unique) for n in names))
+    )
 
     eventually(lambda: 5 < _count(kubectl, unique) < _COUNT, seconds=20, what="in the middle")
     agent.kill()

@@ -200,7 +200,7 @@ async def _serve(config: BrokerConfig) -> None:
 
 def _shown(runner: web.AppRunner) -> str:
     host, port = runner.addresses[0][:2]
-    return f"{'localhost' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+    return f"{'localhost' if host == '0.0.0.0' else host}:{port}"
 
 
 async def _first_start(config: BrokerConfig, db: Any) -> None:

@@ -23,9 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def open_context(
-    config: BrokerConfig, url: str, metrics: Metrics
-) -> AsyncIterator[Context]:
+async def open_context(config: BrokerConfig, url: str, metrics: Metrics) -> AsyncIterator[Context]:
     """Everything a broker holds open, closed in reverse order at the end."""
     db = await pool.connect(url, config.database)
     keys = KeyRing(db, ttl=config.broker.auth_cache_ttl_seconds)

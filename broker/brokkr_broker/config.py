@@ -22,7 +22,7 @@ class Database(settings.Section, frozen=True, kw_only=True):
 
 
 class Api(settings.Section, frozen=True, kw_only=True):
-    host: str = "0.0.0.0"  # noqa: S104 - a server listens; the seeds' default
+    host: str = "0.0.0.0"
     port: Port = 3000
     max_body_size: Bytes = Bytes(10 * 1024 * 1024)
     request_timeout: Seconds = Seconds(30)

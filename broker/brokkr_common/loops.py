@@ -49,7 +49,11 @@ class Loop:
             self.failures += 1
             logger.warning(
                 "loop step failed",
-                extra={"loop": self.name, "failures": self.failures, "reason": f"{type(e).__name__}: {e}"[:500]},
+                extra={
+                    "loop": self.name,
+                    "failures": self.failures,
+                    "reason": f"{type(e).__name__}: {e}"[:500],
+                },
                 exc_info=logger.isEnabledFor(logging.DEBUG),
             )
         else:

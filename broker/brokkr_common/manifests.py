@@ -156,7 +156,7 @@ class _Walk:
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 self._open(event, line)
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                self._close(line)
+                self._close()
             case yaml.AliasEvent():
                 self._alias(event, line)
             case yaml.DocumentStartEvent():
@@ -211,6 +211,8 @@ class _Walk:
             frame.keys.add(event.value)
             frame.key, frame.expecting_key = event.value, False
         else:
+            if event.implicit[0] and _MERGE in (event.value, frame.key):
+                self._fail(f"{_MERGE} merges a mapping; quote it if it is text", line)
             self._note(event, line)
             frame.expecting_key = frame.is_mapping
 
@@ -241,7 +243,7 @@ class _Walk:
             self._fail(f"nested deeper than {self.limits.depth} levels", line)
         self._frames.append(_Frame(is_mapping=is_mapping, anchor=event.anchor))
 
-    def _close(self, line: int) -> None:
+    def _close(self) -> None:
         closed = self._frames.pop()
         if closed.anchor:
             self._anchors[closed.anchor] = closed.nodes

@@ -80,7 +80,9 @@ def _scaled(value: Any, units: Mapping[str, float]) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ValueError(f"{value!r} is not a number with one of the units {'/'.join(units)}") from None
+        raise ValueError(
+            f"{value!r} is not a number with one of the units {'/'.join(units)}"
+        ) from None
     if not 0 <= number < 1e15:
         raise ValueError(f"{value!r} is out of range")
     return number * factor

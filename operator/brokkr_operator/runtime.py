@@ -1,4 +1,4 @@
-"""What a running agent holds: both clients, the queue, the loops. Nothing in it outlives a restart."""
+"""What a running agent holds: both clients, the queue, the loops. A restart loses none of it."""
 
 import asyncio
 import contextlib
@@ -145,7 +145,9 @@ class Runtime:
 
 
 @contextlib.asynccontextmanager
-async def open_runtime(config: OperatorConfig, access: kube_access.Access) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    config: OperatorConfig, access: kube_access.Access
+) -> AsyncIterator[Runtime]:
     """Connect to both sides and find out who we are. Raises StartupError."""
     agent = config.agent
     async with contextlib.AsyncExitStack() as stack:
@@ -196,7 +198,5 @@ def _assemble(
         stacks=lambda: store.of(str(agent_id)),
         delivered=lambda body: runtime.saw("MODIFIED", body),
     )
-    runtime = Runtime(
-        config, access, kube, broker, agent_id, store, queue, pull, outbox, worker
-    )
+    runtime = Runtime(config, access, kube, broker, agent_id, store, queue, pull, outbox, worker)
     return runtime

@@ -50,7 +50,7 @@ class WorkQueue:
         self._earlier.set()
 
     def retry(self, name: str) -> float:
-        """After a failure: exponential back-off with jitter, up to `max_delay`. Returns the delay."""
+        """After a failure: back off exponentially, up to `max_delay`. Returns the delay."""
         count = self._failures.get(name, 0)
         self._failures[name] = count + 1
         delay = min(self._max_delay, 0.25 * 2.0 ** min(count, 16)) * (0.5 + 0.5 * self._jitter())

@@ -17,7 +17,7 @@ async def identify(request: web.Request) -> Identity:
     header = request.headers.get("Authorization", "")
     text = header.removeprefix("Bearer ").strip()
     if not text or len(text) > _MAX_HEADER:
-        raise errors.Unauthorized()
+        raise errors.Unauthorized
     identity = await request.app[CONTEXT].keys.identify(text)
     if identity is None:
         raise errors.Unauthorized("this key is not valid")

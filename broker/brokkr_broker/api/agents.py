@@ -66,7 +66,9 @@ async def delete_agent(request: web.Request) -> web.Response:
 
 
 async def rotate_pak(request: web.Request) -> web.Response:
-    return responses.json(await keys.rotate_agent(request.app[CONTEXT].db, parsing.path_id(request)))
+    return responses.json(
+        await keys.rotate_agent(request.app[CONTEXT].db, parsing.path_id(request))
+    )
 
 
 async def heartbeat(request: web.Request) -> web.Response:

@@ -31,7 +31,7 @@ async def readyz(request: web.Request) -> web.Response:
         async with asyncio.timeout(_READY_SECONDS):
             await keys.ping(context.db)
     except Exception as e:
-        raise errors.Unavailable() from e
+        raise errors.Unavailable from e
     if context.stopping.is_set():
         raise errors.Unavailable("shutting down")
     return responses.text("Ready")
@@ -64,7 +64,7 @@ async def document(_request: web.Request) -> web.Response:
 
 
 async def to_page(_request: web.Request) -> web.Response:
-    raise web.HTTPMovedPermanently("/swagger-ui/")
+    return web.Response(status=301, headers={"Location": "/swagger-ui/"})
 
 
 async def page(_request: web.Request) -> web.Response:
@@ -76,7 +76,7 @@ async def asset(request: web.Request) -> web.Response:
     if name == "start.js":
         return web.Response(text=_START, content_type="text/javascript")
     if name not in _ASSETS:
-        raise errors.NotFound()
+        raise errors.NotFound
     folder = resources.files("swagger_ui") / "static"
     body = await asyncio.to_thread((folder / name).read_bytes)
     return web.Response(body=body, content_type=_ASSETS[name])

@@ -25,7 +25,7 @@ def path_id(request: web.Request, name: str = "id") -> UUID:
 async def body(request: web.Request, model: type[T]) -> T:
     """Malformed JSON is a 400, the wrong shape a 422, an empty or overlong text a 400."""
     if request.content_type not in ("application/json", "application/octet-stream"):
-        raise errors.UnsupportedMediaType()
+        raise errors.UnsupportedMediaType
     decoder = _decoders.get(model)
     if decoder is None:
         decoder = _decoders[model] = msgspec.json.Decoder(model)

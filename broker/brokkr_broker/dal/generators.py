@@ -33,9 +33,7 @@ async def update(
     set_description: bool,
     is_active: bool | None,
 ) -> Generator | None:
-    row = await db.fetchrow(
-        SQL.update, generator_id, name, description, set_description, is_active
-    )
+    row = await db.fetchrow(SQL.update, generator_id, name, description, set_description, is_active)
     return Generator(**row) if row else None
 
 

@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """`flush` takes up to `limit` items and returns one result (or exception) for each, in order."""
+    """`flush` takes up to `limit` items and returns a result or exception for each, in order."""
 
     def __init__(
         self,

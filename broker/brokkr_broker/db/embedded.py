@@ -72,7 +72,7 @@ class Server:
                 os.chown(folder, account.pw_uid, account.pw_gid)
         if len(str(self.sockets)) > 90:
             raise errors.StartupError(
-                f"{self.sockets} is too long for a Unix socket: set broker.data_dir to a shorter path"
+                f"{self.sockets} is too long for a Unix socket: set a shorter broker.data_dir"
             )
 
     def _take_lock(self) -> None:
@@ -84,7 +84,7 @@ class Server:
             self._lock = None  # another broker of this machine serves from here; it will stop it
 
     def _initialize(self) -> None:
-        # NB: into a folder beside, then renamed: a broker killed here must not leave half a cluster.
+        # NB: made beside, then renamed: a broker killed here must not leave half a cluster.
         fresh = self.home / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -92,9 +92,11 @@ class Server:
             os.chown(fresh, account.pw_uid, account.pw_gid)
         command = [_binary("initdb", self.home), "-D", str(fresh), "-U", "brokkr", "-A", "trust"]
         options = ["-E", "UTF8", "--locale=C"] + ([] if self._durable else ["--no-sync"])
-        done = subprocess.run(command + options, capture_output=True, **_identity())  # noqa: S603
+        done = subprocess.run(command + options, capture_output=True, check=False, **_identity())  # noqa: S603
         if done.returncode:
-            raise errors.StartupError(f"initdb failed: {done.stderr.decode(errors='replace')[-500:]}")
+            raise errors.StartupError(
+                f"initdb failed: {done.stderr.decode(errors='replace')[-500:]}"
+            )
         self.data.rmdir()
         fresh.rename(self.data)
 
@@ -139,7 +141,9 @@ class Server:
                 return True
             except psycopg.OperationalError:  # starting up, or shutting down
                 if time.monotonic() > deadline:
-                    raise errors.StartupError(f"the Postgres in {self.data} does not answer") from None
+                    raise errors.StartupError(
+                        f"the Postgres in {self.data} does not answer"
+                    ) from None
                 time.sleep(0.05)
         return False
 

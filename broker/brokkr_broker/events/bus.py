@@ -1,6 +1,7 @@
 """LISTEN on the schema's channel, and hand what arrives to subscribers."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -41,12 +42,16 @@ class Bus:
     async def _listen(self) -> None:
         connection = await self._connect()
         try:
+            ended = asyncio.Event()
+            connection.add_termination_listener(lambda _: ended.set())
             await connection.add_listener(self._channel, self._receive)
             self._tell("lost", "")  # whatever was said before this moment was not heard
             while not connection.is_closed():
                 # NB: a peer that vanished without a word is only noticed by asking.
                 await connection.execute("SELECT 1", timeout=5)
-                await asyncio.sleep(_CHECK_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_CHECK_SECONDS):
+                        await ended.wait()
         finally:
             connection.terminate()
 

@@ -38,7 +38,7 @@ async def create(
 
 
 async def check(wanted: DeploymentCreate) -> None:
-    """Refuse what no agent could apply. A deletion marker may be empty; its text is never applied."""
+    """Refuse what no agent could apply. A marker may be empty; its text is never applied."""
     text = wanted.yaml_content
     try:
         if len(text) > _INLINE_BYTES:  # NB: keeps the event loop free
@@ -46,7 +46,12 @@ async def check(wanted: DeploymentCreate) -> None:
         else:
             found = manifests.check(text)
     except manifests.ManifestError as e:
-        problem = {"path": "/yaml_content", "message": str(e), "document": e.document, "line": e.line}
+        problem = {
+            "path": "/yaml_content",
+            "message": str(e),
+            "document": e.document,
+            "line": e.line,
+        }
         raise errors.Invalid(
             f"yaml_content: {e}", code="invalid_deployment_object", errors=[problem]
         ) from e

@@ -26,9 +26,7 @@ def report(agent_id: UUID, event: EventCreate) -> Report:
 async def record(db: Executor, reports: Sequence[Report]) -> list[AgentEvent | Exception]:
     """For a Batcher: store many reports in one statement, and answer each."""
     stored = await events.record(db, reports)
-    return [
-        _answer(item, stored.get(item.id) or await events.get(db, item.id)) for item in reports
-    ]
+    return [_answer(item, stored.get(item.id) or await events.get(db, item.id)) for item in reports]
 
 
 def _answer(wanted: Report, stored: AgentEvent | None) -> AgentEvent | Exception:

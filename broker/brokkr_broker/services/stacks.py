@@ -53,7 +53,9 @@ async def update(db: Executor, stack_id: UUID, change: StackUpdate, identity: Id
         raise errors.Invalid("id differs from the path", code="stack_id_mismatch", field="id")
     if change.generator_id not in (UNSET, current.generator_id):
         raise errors.Invalid(
-            "a stack stays with its generator", code="stack_generator_mismatch", field="generator_id"
+            "a stack stays with its generator",
+            code="stack_generator_mismatch",
+            field="generator_id",
         )
     stack = await stacks.update(
         db,

@@ -11,7 +11,7 @@ from brokkr_common.wire import base
 
 
 class TargetStateMode(StrEnum):
-    """`incremental` leaves out what the agent has reported as applied; `full` leaves out nothing."""
+    """`incremental` leaves out what the agent reported as applied; `full` leaves out nothing."""
 
     INCREMENTAL = "incremental"
     FULL = "full"

@@ -72,7 +72,7 @@ def _progressing(message: str) -> Verdict:
 
 
 def _by_conditions(_spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
-    """Any kind that follows the conventions; a kind without conditions is healthy by being there."""
+    """Any kind that follows the conventions. Without conditions, to be there is to be healthy."""
     if (c := _condition(status, "Stalled")).get("status") == "True":
         return Verdict(Health.DEGRADED, c.get("message") or "stalled")
     if (c := _condition(status, "Reconciling")).get("status") == "True":
@@ -188,7 +188,8 @@ _STATIC = {
     ("", "ConfigMap"), ("", "Secret"), ("", "ServiceAccount"), ("", "Namespace"),
     ("", "LimitRange"), ("", "ResourceQuota"),
     ("rbac.authorization.k8s.io", "Role"), ("rbac.authorization.k8s.io", "RoleBinding"),
-    ("rbac.authorization.k8s.io", "ClusterRole"), ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io", "ClusterRole"),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
     ("scheduling.k8s.io", "PriorityClass"), ("storage.k8s.io", "StorageClass"),
     ("networking.k8s.io", "NetworkPolicy"), ("networking.k8s.io", "IngressClass"),
     ("batch", "CronJob"),

@@ -1,4 +1,4 @@
-"""Kubernetes Events for people: one for every transition of a stack, none for a pass that changed nothing."""
+"""Kubernetes Events for people: one for every transition, none for a pass that changed nothing."""
 
 import logging
 from datetime import datetime

@@ -223,5 +223,5 @@ def _meaning(step: Step, e: KubeError) -> StackError:
     reason, stalled = reasons.get(type(e), (Reason.APPLY_FAILED, False))
     text = str(e)
     if isinstance(e, KubeInvalid) and "immutable" in text:
-        text += f" (annotate the object {names.REPLACE_ANNOTATION}: \"true\" to have it made anew)"
+        text += f' (annotate the object {names.REPLACE_ANNOTATION}: "true" to have it made anew)'
     return StackError(f"{step}: {text}", reason=reason, stalled=stalled)

@@ -20,9 +20,7 @@ def to_prune(old: Sequence[Entry], planned: Iterable[Entry]) -> list[Entry]:
     """Old minus new, in the reverse order of applying."""
     kept = {entry.key for entry in planned}
     gone = [entry for entry in old if entry.key not in kept]
-    return sorted(
-        gone, key=lambda e: (ordering.rank(e.key.group, e.key.kind), e.key), reverse=True
-    )
+    return sorted(gone, key=lambda e: (ordering.rank(e.key.group, e.key.kind), e.key), reverse=True)
 
 
 def settle(applied: Iterable[Entry], unpruned: Iterable[Entry]) -> list[Entry]:

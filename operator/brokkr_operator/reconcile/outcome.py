@@ -1,4 +1,4 @@
-"""The result of a pass, or its error, to status, event and delay. The one place that does so. Pure."""
+"""The result of a pass, or its error, to status and event. The one place that does so. Pure."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -151,21 +151,27 @@ def _report(
     """Queue an event for the broker, unless the last one of this version said the same."""
     report = dict(new.get("report") or {})
     outbox = list(report.get("outbox") or [])
-    last = outbox[-1] if outbox else None
-    if last and last["deploymentObjectId"] == stack.deployment_object_id:
-        if last["status"] == result and (result == "SUCCESS" or last.get("message") == message[:1024]):
-            return
     event = {
         "id": str(new_id()),
         "deploymentObjectId": stack.deployment_object_id,
         "status": result,
         "message": conditions.shorten(message),
     }
+    if outbox and _says_the_same(outbox[-1], event):
+        return
     pending = stack.pending_events
     # What the broker has goes, but for the last: it says what was reported, and where we are.
     kept = outbox[-1:] if not pending else outbox[-len(pending) - 1 :]
     report["outbox"] = [*kept, event][-_OUTBOX:]
     new["report"] = report
+
+
+def _says_the_same(last: dict[str, Any], event: dict[str, Any]) -> bool:
+    """A success is a success; a failure is news when its message is."""
+    fields = ["deploymentObjectId", "status"]
+    if event["status"] == "FAILURE":
+        fields.append("message")
+    return all(last.get(field) == event[field] for field in fields)
 
 
 def _text(stack: BrokkrStack, outcome: Done) -> str:

@@ -39,7 +39,9 @@ def identify(manifest: Object, *, namespaced: bool) -> Entry:
     return Entry(Key(group, manifest["kind"], namespace, manifest["metadata"]["name"]), version)
 
 
-def step(number: int, manifest: Object, *, namespaced: bool, stack: BrokkrStack, agent_id: str) -> Step:
+def step(
+    number: int, manifest: Object, *, namespaced: bool, stack: BrokkrStack, agent_id: str
+) -> Step:
     entry = identify(manifest, namespaced=namespaced)
     marked = mark(manifest, entry.key.namespace, stack=stack, agent_id=agent_id)
     return Step(number, ordering.rank(entry.key.group, entry.key.kind), entry, marked)

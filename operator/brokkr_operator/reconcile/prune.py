@@ -34,7 +34,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """What became of a prune: what failed (to be tried again), what was left on purpose, and why."""
+    """What failed (to be tried again), and what was left on purpose, with the reasons."""
 
     failed: list[tuple[Entry, str]]
     kept: list[str]
@@ -109,9 +109,7 @@ async def remove(
     raise KubeConflict(f"{entry.key} keeps changing")
 
 
-async def _contents(
-    kube: Kube, live: Object, owner: Owner, wanted: frozenset[Key]
-) -> str | None:
+async def _contents(kube: Kube, live: Object, owner: Owner, wanted: frozenset[Key]) -> str | None:
     """What would go down with a namespace or a definition, and must not."""
     namespace = ""
     if live["kind"] == "Namespace" and live["apiVersion"] == "v1":

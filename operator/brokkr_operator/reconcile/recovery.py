@@ -1,4 +1,4 @@
-"""Find a stack's objects without an inventory: a label scan over all kinds. Only ever a last resort."""
+"""Find a stack's objects without an inventory, by a label scan over all kinds: the last resort."""
 
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.reconcile.prune import Owner

@@ -37,7 +37,9 @@ class Reconciler:
     agent_id: str
     namespace: str
     concurrency: int
-    limits: manifests.Limits = field(default_factory=lambda: manifests.Limits(bytes=64 * 1024 * 1024))
+    limits: manifests.Limits = field(
+        default_factory=lambda: manifests.Limits(bytes=64 * 1024 * 1024)
+    )
     now: Callable[[], datetime] = _utcnow
 
     async def reconcile(self, name: str) -> tuple[BrokkrStack, Outcome, Status] | None:
@@ -210,9 +212,7 @@ class Reconciler:
         entries = [entry.dump() for entry in intended]
         written = {"inventory": entries, "objects": len(entries)}
         kind = await self.kube.discovery.find(names.API_VERSION, brokkrstack.KIND)
-        body = await self.kube.merge(
-            kind, stack.name, {"status": written}, subresource="status"
-        )
+        body = await self.kube.merge(kind, stack.name, {"status": written}, subresource="status")
         fresh = brokkrstack.load(body)
         if fresh.uid != stack.uid:
             raise StackError("made anew meanwhile", reason=Reason.PROGRESSING, stalled=False)
@@ -236,7 +236,7 @@ class Reconciler:
         changed: Status = {k: v for k, v in new.items() if stack.status.get(k) != v}
         if "health" in changed:
             old = stack.status.get("health") or {}
-            if {**{"message": None}, **old} == changed["health"]:
+            if {"message": None, **old} == changed["health"]:
                 del changed["health"]
         if "report" in changed:  # NB: `delivered` is the reporter's to write
             changed["report"] = {"outbox": new["report"]["outbox"]}
@@ -256,4 +256,3 @@ def _judge(live: Sequence[Object]) -> readiness.Verdict:
 
 def _only_waits(result: Outcome) -> bool:
     return isinstance(result, Failed) and result.reason is Reason.PROGRESSING
-

@@ -36,7 +36,7 @@ class Outbox:
         self._delivered = delivered
 
     async def flush(self) -> None:
-        """Send everything that is pending. Raises BrokerError where the broker does not take it now."""
+        """Send everything that is pending. Raises BrokerError where it is not taken now."""
         for stack in self._stacks():
             for event in stack.pending_events:
                 await self._send(stack, event)

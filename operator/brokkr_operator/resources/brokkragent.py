@@ -53,7 +53,11 @@ def status(
         found,
         "Ready",
         not paused,
-        reason=Reason.PAUSED if paused else Reason.PROGRESSING if not connected else Reason.CONNECTED,
+        reason=Reason.PAUSED
+        if paused
+        else Reason.PROGRESSING
+        if not connected
+        else Reason.CONNECTED,
         message="INACTIVE in the broker: nothing new is taken, what is here stays"
         if paused
         else "What is here is kept true",

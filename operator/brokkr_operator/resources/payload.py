@@ -25,6 +25,8 @@ def split(text: str) -> list[bytes]:
 
 def join(pieces: Sequence[bytes]) -> str:
     """Raises PayloadMissing where the pieces are not a whole."""
+    if not pieces:
+        raise PayloadMissing("there is no payload")
     try:
         return gzip.decompress(b"".join(pieces)).decode()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as e:

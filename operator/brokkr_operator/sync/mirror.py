@@ -123,7 +123,9 @@ class Mirror:
         """The broker does not want this stack here any more, but never said: remove it."""
         if stack.absent or not stack.targeted:
             return
-        logger.info("stack untargeted", extra={"stack": stack.stack_name, "then": self._on_untarget})
+        logger.info(
+            "stack untargeted", extra={"stack": stack.stack_name, "then": self._on_untarget}
+        )
         change = {"desired": "Absent"} if self._on_untarget == "delete" else {"targeted": False}
         kind = await self._kube.discovery.find(names.API_VERSION, brokkrstack.KIND)
         self._store.put(await self._kube.merge(kind, stack.name, {"spec": change}))

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Pull:
-    """Remembers the tag of the last state that was mirrored in full, and nothing else that matters."""
+    """Remembers the tag of the last state that was mirrored in full, to save work."""
 
     def __init__(self, broker: Broker, mirror: Mirror, *, agent_id: UUID) -> None:
         self._broker = broker

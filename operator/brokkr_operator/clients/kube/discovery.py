@@ -53,7 +53,9 @@ class Discovery:
         """Ask the API server; an unknown version is an empty one."""
         root = "/apis/" if "/" in api_version else "/api/"
         try:
-            _, answer = await self._session.request("GET", root + api_version, operation="discovery")
+            _, answer = await self._session.request(
+                "GET", root + api_version, operation="discovery"
+            )
         except KubeNotFound:
             self._kinds.pop(api_version, None)
             return {}

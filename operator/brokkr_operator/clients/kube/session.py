@@ -42,7 +42,9 @@ class Session:
             ssl=access.ssl_context(), limit=connections, keepalive_timeout=60
         )
         self._http = aiohttp.ClientSession(
-            connector=connector, timeout=_TIMEOUT, json_serialize=lambda v: msgspec.json.encode(v).decode()
+            connector=connector,
+            timeout=_TIMEOUT,
+            json_serialize=lambda v: msgspec.json.encode(v).decode(),
         )
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Settings, login, start and stop. kopf cancels foreign tasks at its end, so ours live in between."""
+"""Settings, login, start and stop. kopf cancels foreign tasks, so ours live in between."""
 
 from typing import Any
 

@@ -1,0 +1,114 @@
+"""Several brokers on one database, and the commands beside them."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import psycopg
+
+from brokkr_broker.db import migrate
+from support.broker import RunningBroker, running_broker
+from support.postgres import Databases
+
+_BROKER = str(Path(sys.executable).parent / "brokkr-broker")
+
+
+def _command(database: str, *arguments: str, **settings: str) -> str:
+    env = {**os.environ, "BROKKR__DATABASE__URL": database, **settings}
+    done = subprocess.run([_BROKER, *arguments], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def test_a_key_rotated_by_command_is_dead_on_every_broker(
+    broker: RunningBroker, database: str
+) -> None:
+    async with running_broker(database) as second:
+        both = [broker.admin, second.client(broker.admin.pak)]
+        for admin in both:
+            await admin.ask("GET", "/stacks")
+
+        out = await asyncio.to_thread(_command, database, "rotate", "admin")
+
+        new = out.removeprefix("New PAK: ").strip()
+        async with asyncio.timeout(1):
+            for admin in both:
+                while (await admin.call("GET", "/stacks"))[0] != 401:
+                    await asyncio.sleep(0.01)
+        for some in (broker, second):
+            assert await some.client(new).ask("GET", "/stacks") == []
+
+
+async def test_a_lost_notification_channel_empties_the_cache(
+    broker: RunningBroker, database: str
+) -> None:
+    await broker.admin.ask("GET", "/stacks")
+    connection = await asyncpg.connect(database)
+    # Given a channel that breaks, and a key that changes without a word
+    await connection.execute("ALTER TABLE admin_role DISABLE TRIGGER admin_role_forget_key")
+    await connection.execute("UPDATE admin_role SET pak_hash = 'other'")
+    assert (await broker.admin.call("GET", "/stacks"))[0] == 200, "the cache still has it"
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE query LIKE 'LISTEN%' OR (query = 'SELECT 1' AND application_name = '')"
+    )
+    await connection.close()
+    async with asyncio.timeout(20):
+        while (await broker.admin.call("GET", "/stacks"))[0] != 401:
+            await asyncio.sleep(0.05)
+
+
+def test_ten_brokers_start_at_once_on_an_empty_database(databases: Databases) -> None:
+    url = databases.empty("ten_brokers")
+    env = {**os.environ, "BROKKR__DATABASE__URL": url}
+    starts = [
+        subprocess.Popen([_BROKER, "migrate"], env=env, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    counts = [int(p.communicate()[0].split()[0]) for p in starts]
+    assert sorted(counts) == [0, 0, 0, len(migrate.migrations())]
+
+
+def test_commands_create_identities_and_print_their_keys(database: str, tmp_path: Path) -> None:
+    settings = {"BROKKR__BROKER__DATA_DIR": str(tmp_path)}
+    agent = _command(
+        database, "create", "agent", "--name", "a", "--cluster-name", "c", **settings
+    ).splitlines()
+    assert [line.split(":")[0] for line in agent] == ["ID", "Name", "Cluster", "Initial PAK"]
+    generator = _command(database, "create", "generator", "--name", "g", **settings).splitlines()
+    generator_id = generator[0].removeprefix("ID: ")
+    rotated = _command(database, "rotate", "generator", "--uuid", generator_id, **settings)
+    assert rotated.startswith("New PAK: brokkr_BR")
+    # and the first of them made the admin's key, and kept it for its owner alone
+    kept = tmp_path / "admin-pak"
+    assert kept.read_text().startswith("brokkr_BR")
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_schema_of_its_own(database: str) -> None:
+    _command(database, "migrate", BROKKR__DATABASE__SCHEMA="tenant_a")
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT table_schema FROM information_schema.tables WHERE table_name = 'stacks'"
+        ).fetchall()
+    assert sorted(r[0] for r in rows) == ["public", "tenant_a"]
+
+
+def test_wrong_settings_say_which(tmp_path: Path) -> None:
+    file = tmp_path / "broker.toml"
+    file.write_text("[api]\nprot = 3000\n")
+    cases = [
+        ({"BROKKR_CONFIG_FILE": str(file)}, "api.prot: unknown setting"),
+        ({"BROKKR__API__PORT": "many"}, "api.port: Expected `int`, got `str`"),
+        ({"BROKKR__DATABASE__URL": "postgresql://nobody@127.0.0.1:1/x"}, "database: "),
+    ]
+    for settings, message in cases:
+        done = subprocess.run(
+            [_BROKER, "serve"], env={**os.environ, **settings}, capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"brokkr-broker: {message}"), done.stderr
+        assert "Traceback" not in done.stderr
