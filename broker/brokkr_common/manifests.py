@@ -141,7 +141,7 @@ class _Walk:
         self._nodes = 0
         self._frames: list[_Frame] = []
         self._anchors: dict[str, int] = {}
-        self._start = 1
+        self._named: set[str] = set()
         self._identity: dict[str, str] = {}
         self._seen_documents = 0
         self._root_line = 1
@@ -150,6 +150,10 @@ class _Walk:
         line = event.start_mark.line + 1 if event.start_mark else 1
         if getattr(event, "tag", None) not in _TAGS:
             self._fail(f"tag {event.tag} is not allowed", line)
+        if not isinstance(event, yaml.AliasEvent) and (name := getattr(event, "anchor", None)):
+            if name in self._named:
+                self._fail(f"anchor &{name} stands twice", line)
+            self._named.add(name)
         match event:
             case yaml.ScalarEvent():
                 self._scalar(event, line)
@@ -172,9 +176,9 @@ class _Walk:
         if self.document > self.limits.documents:
             self._fail(f"more than {self.limits.documents} documents", line)
         self._anchors = {}
+        self._named = set()
         self._identity = {}
         self._root_line = 0
-        self._start = line
 
     def _finish(self) -> None:
         if not self._root_line:

@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
+from brokkr_broker import errors
 from brokkr_broker.api import parsing, responses
-from brokkr_broker.api.route import Route
+from brokkr_broker.api.route import Query, Route
 from brokkr_broker.context import CONTEXT, IDENTITY
 from brokkr_broker.dal import deployments as dal
 from brokkr_broker.security.permissions import ADMIN_OR_GENERATOR, ANYONE
@@ -25,9 +26,21 @@ async def list_objects(request: web.Request) -> web.Response:
 
 async def create_object(request: web.Request) -> web.Response:
     stack_id = parsing.path_id(request)
-    wanted = await parsing.body(request, DeploymentCreate)
+    wanted = await _wanted(request)
     db = request.app[CONTEXT].db
     return responses.created(await deployments.create(db, stack_id, wanted, request[IDENTITY]))
+
+
+async def _wanted(request: web.Request) -> DeploymentCreate:
+    """JSON, or the YAML itself: `curl --data-binary @stack.yaml`."""
+    if request.content_type not in _YAML_TYPES:
+        return await parsing.body(request, DeploymentCreate)
+    try:
+        text = (await request.read()).decode()
+    except UnicodeDecodeError as e:
+        raise errors.Invalid(f"the body is not UTF-8: {e.reason} at byte {e.start}") from e
+    marker = request.query.get("deletion_marker") == "true"
+    return DeploymentCreate(yaml_content=text, is_deletion_marker=marker)
 
 
 async def get_object(request: web.Request) -> web.Response:
@@ -36,13 +49,21 @@ async def get_object(request: web.Request) -> web.Response:
     return responses.json(await deployments.get(db, object_id, request[IDENTITY]))
 
 
+_YAML_TYPES = {"application/yaml", "application/x-yaml", "text/yaml"}
+_MARKER = Query(
+    name="deletion_marker",
+    description="With a YAML body: `true` makes it a deletion marker.",
+    schema={"type": "boolean", "default": False},
+)
+
 ROUTES = [
     Route(method="GET", path="/stacks/{id}/deployment-objects", handler=list_objects,
           allow=ADMIN_OR_GENERATOR, summary="List a stack's versions, newest first",
           gives=list[DeploymentObject], fails=(404,)),
     Route(method="POST", path="/stacks/{id}/deployment-objects", handler=create_object,
           allow=ADMIN_OR_GENERATOR, summary="Push a version (YAML, or a deletion marker)",
-          takes=DeploymentCreate, gives=DeploymentObject, status=201, fails=(404,)),
+          takes=DeploymentCreate, takes_yaml=True, query=(_MARKER,), gives=DeploymentObject,
+          status=201, fails=(404,)),
     Route(method="GET", path="/deployment-objects/{id}", handler=get_object, allow=ANYONE,
           summary="Get a version", gives=DeploymentObject, fails=(404,)),
 ]  # fmt: skip

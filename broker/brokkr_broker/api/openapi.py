@@ -72,6 +72,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         operation["parameters"] = parameters
     if route.takes is not None:
         content = {"application/json": {"schema": schemas[repr(route.takes)]}}
+        if route.takes_yaml:
+            content["application/yaml"] = {"schema": {"type": "string"}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

@@ -32,6 +32,7 @@ class Route:
     allow: Rule | None
     summary: str
     takes: Any = None
+    takes_yaml: bool = False
     gives: Any = None
     status: int = 200
     fails: tuple[int, ...] = ()
