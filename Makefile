@@ -3,6 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# A cluster of the user's is taken only where it is named on the command line. An exported KUBECONFIG
+# may be anybody's production.
+ifeq ($(origin KUBECONFIG),command line)
+export E2E_KUBECONFIG := $(abspath $(KUBECONFIG))
+endif
+unexport KUBECONFIG
+
 .DEFAULT_GOAL := help
 .PHONY: help setup check format test unit e2e cluster demo demo-down bench lock build clean
 

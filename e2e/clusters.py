@@ -203,6 +203,7 @@ class LocalCluster:
                     f"--node-port={port}", f"--server-address=127.0.0.1:{port}",
                     "--tls-cert-file=pki/api.crt", "--tls-private-key-file=pki/api.key",
                     f"--config={assets.build() / 'stages.yaml'}",
+                    "--node-lease-duration-seconds=40",
                 ]  # fmt: skip
 
 
@@ -225,13 +226,13 @@ class KindCluster:
 
 
 class NamedCluster:
-    """The one that `$KUBECONFIG` names. It is the user's: never started, never stopped."""
+    """The one named by `make … KUBECONFIG=path`. It is the user's: never started, never stopped."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
 
     def start(self) -> None:
-        print(f"using the cluster of KUBECONFIG={self.kubeconfig}", file=sys.stderr)
+        print(f"using the cluster of {self.kubeconfig}", file=sys.stderr)
 
     def stop(self) -> None:
         return
@@ -242,7 +243,7 @@ Cluster = LocalCluster | KindCluster | NamedCluster
 
 def choose(folder: Path, *, name: str) -> Cluster:
     """The first that is at hand: named, kind, local."""
-    if named := os.environ.get("KUBECONFIG"):
+    if named := os.environ.get("E2E_KUBECONFIG"):
         return NamedCluster(Path(named))
     if shutil.which("kind") and _docker_answers():
         return KindCluster(folder, name)

@@ -82,17 +82,18 @@ class Process:
 class Broker(Process):
     """`brokkr-broker serve` with the embedded Postgres, and the admin's REST API."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, log_level: str = "info") -> None:
         self.folder = folder
-        self.port = port or free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.env = {
+        env = {
             "BROKKR__API__HOST": "127.0.0.1",
             "BROKKR__API__PORT": str(self.port),
             "BROKKR__BROKER__DATA_DIR": str(folder / "data"),
             "BROKKR__DATABASE__DURABLE": str(durable).lower(),
+            "BROKKR__LOG__LEVEL": log_level,
         }
-        super().__init__([str(_BIN / "brokkr-broker"), "serve"], self.env, folder / "broker.log")
+        super().__init__([str(_BIN / "brokkr-broker"), "serve"], env, folder / "broker.log")
         self._http = requests.Session()
 
     def wait(self) -> None:

@@ -92,6 +92,25 @@ def test_untargeting_keeps_the_objects(
     assert kubectl.get("-n", "default", "configmap", unique) is None, "the inventory was kept"
 
 
+def test_a_paused_agent_keeps_what_is_there_and_takes_nothing_new(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack = broker.stack(unique, agent_id=agent.id)
+    first = broker.push(stack, m.config_map(unique, "default"))
+    wait_applied(kubectl, stack, first["sequence_id"])
+
+    broker.ask("PUT", f"/agents/{agent.id}", {"status": "INACTIVE"})
+    eventually(lambda: _condition(kubectl, agent, "Ready")["reason"] == "Paused")
+    second = broker.push(stack, m.config_map(unique, "default", "2"))
+    kubectl.run("-n", "default", "delete", "configmap", unique)
+    restored = eventually(lambda: kubectl.get("-n", "default", "configmap", unique))
+    assert restored["data"] == {"value": "1"}
+    assert broker.ask("GET", f"/agents/{agent.id}")["status"] == "INACTIVE"
+
+    broker.ask("PUT", f"/agents/{agent.id}", {"status": "ACTIVE"})
+    wait_applied(kubectl, stack, second["sequence_id"])
+
+
 def _polls(agent: Agent) -> float:
     import requests
 
@@ -101,9 +120,13 @@ def _polls(agent: Agent) -> float:
 
 
 def _connected(kubectl: Kubectl, agent: Agent) -> str:
+    status: str = _condition(kubectl, agent, "Connected")["status"]
+    return status
+
+
+def _condition(kubectl: Kubectl, agent: Agent, kind: str) -> dict[str, str]:
     found = next(
         a for a in kubectl.get("brokkragents")["items"] if a["spec"]["agentId"] == agent.id
     )
-    conditions = found["status"]["conditions"]
-    status: str = next(c for c in conditions if c["type"] == "Connected")["status"]
-    return status
+    condition: dict[str, str] = next(c for c in found["status"]["conditions"] if c["type"] == kind)
+    return condition

@@ -8,8 +8,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import (
     KubeConflict,
@@ -36,27 +34,23 @@ _VOLATILE = ("managedFields", "resourceVersion", "generation")
 R = TypeVar("R")
 
 
-class Applied(msgspec.Struct, frozen=True):
-    """The live objects of a plan after it was applied, and how many had to be written."""
-
-    live: list[Object]
-    written: int
-
-
 class Pass:
-    """One pass over a plan. Remembers what it made, so that a failed pass can tidy up."""
+    """One pass over a plan.
+
+    `live` has the objects that are as wanted, `created_namespaces` what a failed pass may take
+    back, `met` the objects that were here before and carried our marks.
+    """
 
     def __init__(self, kube: Kube, *, agent_id: str, concurrency: int) -> None:
         self._kube = kube
         self._agent_id = agent_id
         self._limit = asyncio.Semaphore(concurrency)
-        self._live: dict[Key, Object] = {}
-        self._written = 0
+        self.live: dict[Key, Object] = {}
         self.created_namespaces: list[Entry] = []
-        self.met_own_objects = False
+        self.met: set[Key] = set()
 
-    async def run(self, steps: Sequence[Step]) -> Applied:
-        """Raises StackError, naming document and object."""
+    async def run(self, steps: Sequence[Step]) -> None:
+        """Raises StackError, naming document and object; `live` has what was done until then."""
         await self._each(by_rank(steps, where=lambda r: r == ordering.NAMESPACE), self._bring)
         definitions = by_rank(steps, where=lambda r: r == ordering.DEFINITION)
         await self._each(definitions, self._bring)
@@ -70,7 +64,6 @@ class Pass:
 
         await self._each([[step for group in rest for step in group]], check)
         await self._each(by_rank(pending, where=lambda _: True), self._write)
-        return Applied([self._live[step.entry.key] for step in steps], self._written)
 
     async def _each(
         self, groups: Sequence[Sequence[Step]], action: Callable[[Step], Awaitable[None]]
@@ -115,7 +108,7 @@ class Pass:
         self._check_owner(step, live)
         if comparable(live) != comparable(wanted):
             return True
-        self._live[step.entry.key] = live
+        self.live[step.entry.key] = live
         return False
 
     def _check_owner(self, step: Step, live: Object) -> None:
@@ -126,7 +119,7 @@ class Pass:
             )
         wanted_stack = objects.label(step.manifest, names.STACK_LABEL)
         if owner and objects.label(live, names.STACK_LABEL) == wanted_stack:
-            self.met_own_objects = True
+            self.met.add(step.entry.key)
 
     async def _write(self, step: Step) -> None:
         try:
@@ -135,8 +128,7 @@ class Pass:
             if not await self._replaceable(step):
                 raise
             live, is_new = await self._replace(step)
-        self._written += 1
-        self._live[step.entry.key] = live
+        self.live[step.entry.key] = live
         if is_new and step.rank == ordering.NAMESPACE:
             self.created_namespaces.append(objects.entry_of(live))
 
@@ -180,7 +172,7 @@ class Pass:
                 reason=Reason.APPLY_FAILED,
                 stalled=False,
             ) from None
-        self._live[step.entry.key] = live
+        self.live[step.entry.key] = live
         if not self._known(live):
             self._kube.discovery.forget(live["spec"]["group"])
 

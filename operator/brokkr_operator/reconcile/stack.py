@@ -1,5 +1,6 @@
 """The story of one stack: read, plan, intend, apply, prune, judge, write down."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import KubeError, KubeNotFound, PayloadMissing, StackError, UnknownKind
 from brokkr_operator.observe import readiness
 from brokkr_operator.reconcile import announce, inventory, outcome, plan, prune, recovery
-from brokkr_operator.reconcile.apply import Applied, Pass
+from brokkr_operator.reconcile.apply import Pass
 from brokkr_operator.reconcile.outcome import Done, Failed, Outcome, Pause
 from brokkr_operator.reconcile.plan import Step
 from brokkr_operator.reconcile.prune import Owner
@@ -42,7 +43,7 @@ class Reconciler:
     )
     now: Callable[[], datetime] = _utcnow
 
-    async def reconcile(self, name: str) -> tuple[BrokkrStack, Outcome, Status] | None:
+    async def reconcile(self, name: str) -> tuple[BrokkrStack, Outcome] | None:
         """Bring one stack to its desired state. None where there is nothing (of ours) to do.
 
         Raises KubeError where its status could not be written.
@@ -61,13 +62,13 @@ class Reconciler:
             logger.exception("a bug met a stack", extra={"stack": stack.stack_name})
             result = outcome.of_error(e)
         if _only_waits(result) and not stack.status:
-            return stack, result, {}  # a new stack whose YAML is on its way: nothing to tell yet
+            return stack, result  # a new stack whose YAML is on its way: nothing to tell yet
         body = await self._find(name)
         if body is None:
             return None
         return await self._write_down(brokkrstack.load(body), stack, result)
 
-    async def check_health(self, name: str) -> tuple[BrokkrStack, Outcome, Status] | None:
+    async def check_health(self, name: str) -> tuple[BrokkrStack, Outcome] | None:
         """A light pass: look at the objects, touch none."""
         body = await self._find(name)
         if body is None:
@@ -85,7 +86,7 @@ class Reconciler:
         verdict = _judge(live)
         new = {**stack.status, "health": outcome.health(verdict)}
         await self._patch(stack, new)
-        return stack, Done(stack.inventory, verdict), new
+        return stack, Done(stack.inventory, verdict)
 
     async def _bring(self, stack: BrokkrStack) -> Outcome:
         if stack.suspend:
@@ -101,14 +102,15 @@ class Reconciler:
             stack = await self._write_intent(stack, intended)
         work = Pass(self.kube, agent_id=self.agent_id, concurrency=self.concurrency)
         try:
-            applied = await work.run(steps)
+            await work.run(steps)
         except StackError as e:
             if e.stalled:
                 await self._tidy_up(stack, work)
-            raise
-        if work.met_own_objects and not old:
+            done = inventory.settle(map(objects.entry_of, work.live.values()), intended)
+            return Failed(Reason(e.reason), str(e), e.stalled, inventory=done)
+        if work.met - {entry.key for entry in old if entry.uid}:
             intended = await self._recover(stack, intended)
-        return await self._prune(stack, steps, applied, intended)
+        return await self._prune(stack, steps, work, intended)
 
     async def _plan(self, stack: BrokkrStack) -> list[Step]:
         documents = await self._documents(stack)
@@ -136,7 +138,8 @@ class Reconciler:
         if manifests.checksum(text) != stack.checksum:
             raise PayloadMissing("waiting for the YAML (what is here has another checksum)")
         try:
-            return manifests.parse(text, limits=self.limits)
+            # NB: in a thread, so that a large text does not keep the event loop from its probes.
+            return await asyncio.to_thread(manifests.parse, text, limits=self.limits)
         except manifests.ManifestError as e:
             raise StackError(str(e), reason=Reason.INVALID_MANIFEST, stalled=True) from e
 
@@ -159,16 +162,17 @@ class Reconciler:
         return kind.namespaced
 
     async def _prune(
-        self, stack: BrokkrStack, steps: Sequence[Step], applied: Applied, known: Sequence[Entry]
+        self, stack: BrokkrStack, steps: Sequence[Step], work: Pass, known: Sequence[Entry]
     ) -> Outcome:
         planned = [step.entry for step in steps]
         gone = inventory.to_prune(known, planned)
         pruned = await prune.prune(self.kube, gone, self._owner(stack), wanted=planned)
-        entries = [objects.entry_of(live) for live in applied.live]
-        settled = inventory.settle(entries, [entry for entry, _ in pruned.failed])
+        live = list(work.live.values())
+        left = [entry for entry, _ in pruned.failed]
+        settled = inventory.settle(map(objects.entry_of, live), left)
         if pruned.failed:
             return self._prune_failed(pruned, settled)
-        return Done(settled, _judge(applied.live), pruned.kept)
+        return Done(settled, _judge(live), pruned.kept)
 
     async def _take_away(self, stack: BrokkrStack) -> Outcome:
         known = stack.inventory
@@ -187,7 +191,7 @@ class Reconciler:
         return Failed(Reason.PRUNE_FAILED, text, stalled=False, inventory=left)
 
     async def _recover(self, stack: BrokkrStack, intended: Sequence[Entry]) -> list[Entry]:
-        """Objects of ours were here although there was no inventory: it has been lost."""
+        """Objects of ours were here that the inventory does not know: it has been lost."""
         found = await recovery.scan(self.kube, self._owner(stack))
         logger.info("inventory recovered", extra={"stack": stack.stack_name, "objects": len(found)})
         return inventory.intend(intended, found)
@@ -220,7 +224,7 @@ class Reconciler:
 
     async def _write_down(
         self, fresh: BrokkrStack, attempted: BrokkrStack, result: Outcome
-    ) -> tuple[BrokkrStack, Outcome, Status] | None:
+    ) -> tuple[BrokkrStack, Outcome] | None:
         """Status about the spec that was attempted, on top of the status as it is now."""
         if fresh.uid != attempted.uid:
             return None
@@ -230,7 +234,7 @@ class Reconciler:
         new = outcome.status(subject, result, now=self.now())
         await self._patch(subject, new)
         await announce.transition(self.kube, subject, new, now=self.now())
-        return attempted, result, new
+        return attempted, result
 
     async def _patch(self, stack: BrokkrStack, new: Status) -> None:
         changed: Status = {k: v for k, v in new.items() if stack.status.get(k) != v}

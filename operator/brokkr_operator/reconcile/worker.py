@@ -70,7 +70,7 @@ class Worker:
             self._full.pop(name, None)
             self._looks.pop(name, None)
             return
-        stack, result, _ = seen
+        stack, result = seen
         self._plan_next(stack, result)
 
     def _is_recent(self, name: str) -> bool:

@@ -1,0 +1,189 @@
+"""`make bench`: the budgets of the REST API, measured with wrk against `brokkr-broker serve`.
+
+The broker, its embedded Postgres (durable) and wrk share this machine. CPU per request is that of
+broker and Postgres together, and the figure to trust on a busy machine. Statements are counted by
+Postgres: a statement outside a transaction is a transaction of its own.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from harness import Broker
+
+YAML = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{0}}}\ndata: {{text: '{1}'}}\n"
+
+
+class Bench:
+    """One broker with one agent that serves ten stacks of 1.2 kB each."""
+
+    def __init__(self, broker: Broker, seconds: int, connections: int) -> None:
+        self.broker = broker
+        self.seconds = seconds
+        self.connections = connections
+        self.rows: list[dict[str, Any]] = []
+        self.agent, self.pak = broker.register("bench")
+        self.stacks = [broker.stack(f"bench-{i}", agent_id=self.agent) for i in range(10)]
+        for number, stack in enumerate(self.stacks):
+            self.object = broker.push(stack, YAML.format(number, "x" * 1130))["id"]
+        self.socket = str(broker.folder / "data" / "run")
+
+    def measure(
+        self, name: str, path: str, *, pak: str = "", budget: str = "", **request: Any
+    ) -> None:
+        script = _script(pak or self.pak, **request)
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+            file.write(script)
+            file.flush()
+            url = f"{self.broker.url}{path}"
+            self._wrk(file.name, url, 1)
+            before, transactions = self._cpu(), self._transactions()
+            out = self._wrk(file.name, url, self.seconds)
+            cpu = self._cpu() - before
+            statements = self._transactions() - transactions
+        requests = int(_find(r"(\d+) requests in", out))
+        failures = int(_find(r"Non-2xx or 3xx responses: (\d+)", out, "0"))
+        row = {
+            "what": name,
+            "requests_per_second": round(requests / self.seconds),
+            "p50_ms": _milliseconds(_find(r"50%\s+(\S+)", out)),
+            "p99_ms": _milliseconds(_find(r"99%\s+(\S+)", out)),
+            "cpu_ms": round(cpu * 1000 / max(requests, 1), 3),
+            "statements": round(statements / max(requests, 1), 2),
+            "failures": failures,
+            "budget": budget,
+        }
+        self.rows.append(row)
+        print(_line(row), flush=True)
+
+    def _wrk(self, script: str, url: str, seconds: int) -> str:
+        command = ["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}s", "--latency", "-s"]
+        done = subprocess.run([*command, script, url], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def _cpu(self) -> float:
+        """CPU seconds of broker and Postgres so far, ended backends included."""
+        broker = psutil.Process(self.broker.pid)
+        total = 0.0
+        for process in (broker, *broker.children(recursive=True)):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+        return total
+
+    def _transactions(self) -> int:
+        with psycopg.connect(f"postgresql://brokkr@/brokkr?host={self.socket}") as connection:
+            time.sleep(1.2)  # NB: backends report their counts with a delay of up to a second
+            row = connection.execute(
+                "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+            ).fetchone()
+        assert row
+        return int(row[0])
+
+
+def run(bench: Bench) -> None:
+    state = f"/api/v1/agents/{bench.agent}/target-state?mode=full"
+    tag = bench.broker.call("GET", state.removeprefix("/api/v1"), pak=bench.pak).headers["ETag"]
+    admin = bench.broker.pak
+    event = {"deployment_object_id": bench.object, "event_type": "DEPLOY", "status": "SUCCESS"}
+    push = {"yaml_content": YAML.format(0, "x" * 1130)}
+    bench.measure("liveness", "/healthz")
+    bench.measure("target state, 10 objects of 1.2 kB", state, budget=">= 4,500 /s, <= 2 st.")
+    bench.measure("poll, nothing changed (304)", state, tag=tag, budget=">= 6,000 /s, <= 1 st.")
+    heartbeat = f"/api/v1/agents/{bench.agent}/heartbeat"
+    bench.measure("heartbeat", heartbeat, method="POST", budget=">= 5,000 /s, 1 st.")
+    events = f"/api/v1/agents/{bench.agent}/events"
+    bench.measure("event report, durable", events, method="POST", body=event, budget=">= 5,000 /s")
+    objects = f"/api/v1/stacks/{bench.stacks[0]}/deployment-objects"
+    bench.measure(
+        "POST deployment object", objects, method="POST", body=push, pak=admin,
+        budget=">= 2,000 /s",
+    )  # fmt: skip
+    count = bench.broker.ask("GET", "/agent-events")
+    print(f"\nwith a history of {len(count)}+ events:")
+    bench.measure("target state, with history", state, budget="within 25 % of fresh")
+    bench.measure("heartbeat, with history", heartbeat, method="POST", budget="within 25 %")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seconds", type=int, default=5)
+    arguments.add_argument("--connections", type=int, default=32)
+    arguments.add_argument("--json", type=Path, help="write the rows there as well")
+    options = arguments.parse_args()
+    if not shutil.which("wrk"):
+        sys.exit("bench: wrk is missing (Debian: apt-get install wrk)")
+    folder = Path(tempfile.mkdtemp(prefix="brokkr-bench-"))
+    folder.chmod(0o755)
+    broker = Broker(folder, durable=True, log_level="warn")
+    try:
+        started = _seconds(lambda: (broker.start(), broker.wait()))
+        print(f"start to ready, empty data directory: {started:.2f} s")
+        rss = psutil.Process(broker.pid).memory_info().rss / 2**20
+        print(f"broker idle: {rss:.0f} MiB RSS (budget 100)\n\n{_head()}", flush=True)
+        bench = Bench(broker, options.seconds, options.connections)
+        run(bench)
+        rss = psutil.Process(broker.pid).memory_info().rss / 2**20
+        print(f"\nbroker after all that: {rss:.0f} MiB RSS")
+        if options.json:
+            options.json.write_text(json.dumps(bench.rows, indent=2))
+    finally:
+        if broker.running():
+            broker.kill(15)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _script(pak: str, *, method: str = "GET", body: Any = None, tag: str | None = None) -> str:
+    lines = [f'wrk.method = "{method}"', f'wrk.headers["Authorization"] = "Bearer {pak}"']
+    if tag:
+        lines.append(f"wrk.headers[\"If-None-Match\"] = '{tag}'")
+    if body is not None:
+        lines.append('wrk.headers["Content-Type"] = "application/json"')
+        lines.append(f"wrk.body = [==[{json.dumps(body)}]==]")
+    return "\n".join(lines)
+
+
+def _find(pattern: str, text: str, default: str = "") -> str:
+    found = re.search(pattern, text)
+    return found[1] if found else default
+
+
+def _milliseconds(text: str) -> float:
+    for unit, factor in (("us", 0.001), ("ms", 1.0), ("m", 60_000.0), ("s", 1000.0)):
+        if text.endswith(unit):
+            return round(float(text.removesuffix(unit)) * factor, 2)
+    return 0.0
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    started = time.monotonic()
+    action()
+    return time.monotonic() - started
+
+
+def _head() -> str:
+    return f"{'':38} {'req/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'CPU ms':>7} {'stmts':>6}  budget"
+
+
+def _line(row: dict[str, Any]) -> str:
+    failed = f"  FAILED: {row['failures']}" if row["failures"] else ""
+    return (
+        f"{row['what']:38} {row['requests_per_second']:7,} {row['p50_ms']:7} {row['p99_ms']:7} "
+        f"{row['cpu_ms']:7} {row['statements']:6}  {row['budget']}{failed}"
+    )
+
+
+if __name__ == "__main__":
+    main()
