@@ -54,7 +54,8 @@ def test_an_object_with_owner_references_is_never_pruned(
 
     wait_applied(kubectl, stack, second["sequence_id"])
     assert kubectl.get("-n", "default", "configmap", f"{unique}-b")
-    assert "has an owner" in kubectl.condition(stack)["message"]
+    event = eventually(lambda: broker.events(agent.id, second["id"]))[0]
+    assert "has an owner" in event["message"]
 
 
 def test_a_namespace_goes_only_when_nothing_else_is_in_it(
@@ -96,6 +97,7 @@ def test_deleting_our_resources_leaves_every_workload_running(
     text = m.bundle(m.namespace(unique), m.deployment("web", unique), m.config_map("c", unique))
     pushed = broker.push(stack, text)
     found = wait_applied(kubectl, stack, pushed["sequence_id"])
+    eventually(lambda: kubectl.stack(stack)["status"]["health"]["status"] == "Healthy")
     before = _uids(kubectl, unique)
 
     kubectl.run("delete", "brokkrstack", found["metadata"]["name"])
