@@ -98,3 +98,35 @@ END $$;
 CREATE TRIGGER agents_delete AFTER UPDATE OF deleted_at ON agents
     FOR EACH ROW WHEN (OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL)
     EXECUTE FUNCTION brokkr_delete_agent();
+
+-- What an agent should run: the newest object of each stack it serves and the markers of deleted
+-- stacks, less the markers that it reported as done; `without_applied`: less everything that it
+-- reported as applied. Each LIMIT 1 is one index look-up, whatever the history.
+CREATE FUNCTION agent_wanted(agent uuid, without_applied boolean)
+RETURNS TABLE (id uuid, sequence_id bigint) LANGUAGE sql STABLE AS $$
+    SELECT d.id, d.sequence_id
+      FROM (SELECT newest.id, newest.sequence_id, newest.is_deletion_marker
+              FROM agent_stacks served
+             CROSS JOIN LATERAL (SELECT o.id, o.sequence_id, o.is_deletion_marker
+                                   FROM stacks s
+                                   JOIN deployment_objects o ON o.stack_id = s.id
+                                  WHERE s.id = served.stack_id AND s.deleted_at IS NULL
+                                    AND o.deleted_at IS NULL
+                                  ORDER BY o.sequence_id DESC
+                                  LIMIT 1) newest
+             WHERE served.agent_id = agent
+             UNION ALL
+            SELECT marker.id, marker.sequence_id, true
+              FROM stack_removals r
+             CROSS JOIN LATERAL (SELECT m.id, m.sequence_id
+                                   FROM deployment_objects m
+                                  WHERE m.id = r.deployment_object_id
+                                  LIMIT 1) marker
+             WHERE r.agent_id = agent) d
+      LEFT JOIN LATERAL (SELECT true AS done
+                           FROM agent_objects a
+                          WHERE a.agent_id = agent AND a.deployment_object_id = d.id
+                            AND a.status = 'SUCCESS'
+                          LIMIT 1) reported ON true
+     WHERE reported.done IS NULL OR NOT (d.is_deletion_marker OR without_applied)
+$$;

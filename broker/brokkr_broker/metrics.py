@@ -23,6 +23,7 @@ class Metrics:
             buckets=_LATENCY,
             registry=registry,
         )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.active_agents = Gauge(
             "brokkr_active_agents", "Agents with status ACTIVE.", registry=registry
         )
@@ -36,3 +37,13 @@ class Metrics:
         self.deployment_objects = Gauge(
             "brokkr_deployment_objects_total", "Live deployment objects.", registry=registry
         )
+
+    def observe(self, endpoint: str, method: str, status: int, seconds: float) -> None:
+        """Count a request. The label look-up of the library is slow; ours is a dictionary."""
+        key = (endpoint, method, status)
+        pair = self._children.get(key)
+        if pair is None:
+            counter = self.requests.labels(endpoint, method, status)
+            pair = self._children[key] = (counter, self.latency.labels(endpoint, method))
+        pair[0].inc()
+        pair[1].observe(seconds)

@@ -81,11 +81,12 @@ async def target_state(request: web.Request) -> web.Response:
     db = request.app[CONTEXT].db
     full = request.query.get("mode") == TargetStateMode.FULL
     mode = TargetStateMode.FULL if full else TargetStateMode.INCREMENTAL
-    wanted = await deployments.target_state_ids(db, parsing.path_id(request), mode)
-    headers = {"ETag": deployments.etag(wanted), "Brokkr-Target-State-Mode": mode.value}
-    if request.headers.get("If-None-Match") == headers["ETag"]:
+    known = request.headers.get("If-None-Match")
+    found, tag = await deployments.target_state(db, parsing.path_id(request), mode, known=known)
+    headers = {"ETag": tag, "Brokkr-Target-State-Mode": mode.value}
+    if found is None:
         return web.Response(status=304, headers=headers)
-    return responses.json(await deployments.target_state(db, wanted), headers=headers)
+    return responses.json(found, headers=headers)
 
 
 async def list_stacks(request: web.Request) -> web.Response:

@@ -1,10 +1,10 @@
 """Around every request: its id, its deadline, the error shape, metrics, one log line."""
 
 import asyncio
-import contextlib
+import functools
 import logging
+import random
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 
@@ -23,6 +23,7 @@ from brokkr_common.wire.problem import Problem
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"^[\w.-]{1,64}$")
+_QUIET = {"/healthz", "/readyz", "/metrics"}
 _HTTP = {
     404: errors.NotFound,
     405: errors.MethodNotAllowed,
@@ -49,7 +50,7 @@ async def frame(
 ) -> web.StreamResponse:
     started = time.perf_counter()
     given = request.headers.get("X-Request-Id", "")
-    request_id = given if _REQUEST_ID.match(given) else secrets.token_hex(8)
+    request_id = given if _REQUEST_ID.match(given) else f"{random.getrandbits(64):016x}"
     token = logs.request_id.set(request_id)
     context = request.app[CONTEXT]
     try:
@@ -114,12 +115,13 @@ def render(
 def _count(request: web.Request, status: int, elapsed: float) -> None:
     metrics = request.app[CONTEXT].metrics
     resource = request.match_info.route.resource
-    endpoint = resource.canonical.replace("{id}", ":id") if resource else "unmatched"
-    metrics.requests.labels(endpoint, request.method, status).inc()
-    metrics.latency.labels(endpoint, request.method).observe(elapsed)
-    if logger.isEnabledFor(logging.INFO) and endpoint not in ("/healthz", "/readyz", "/metrics"):
-        with contextlib.suppress(Exception):
-            logger.info(
-                f"{request.method} {request.path} {status}",
-                extra={"duration_ms": round(elapsed * 1000, 2), "status": status},
-            )
+    endpoint = _endpoint(resource.canonical) if resource else "unmatched"
+    metrics.observe(endpoint, request.method, status, elapsed)
+    if logger.isEnabledFor(logging.INFO) and endpoint not in _QUIET:
+        extra = {"duration_ms": round(elapsed * 1000, 2), "status": status}
+        logger.info("%s %s", request.method, request.path, extra=extra)
+
+
+@functools.cache
+def _endpoint(canonical: str) -> str:
+    return re.sub(r"{(\w+)}", r":\1", canonical)

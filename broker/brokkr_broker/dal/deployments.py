@@ -1,6 +1,5 @@
 """Deployment objects, and the target state of an agent."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from brokkr_broker.db import queries
@@ -33,8 +32,8 @@ async def wanted(db: Executor, agent_id: UUID, *, without_applied: bool) -> list
     return [row["id"] for row in await db.fetch(SQL.wanted, agent_id, without_applied)]
 
 
-async def targets(db: Executor, object_ids: Sequence[UUID]) -> list[TargetObject]:
-    return [TargetObject(**row) for row in await db.fetch(SQL.targets, object_ids)]
+async def targets(db: Executor, agent_id: UUID, *, without_applied: bool) -> list[TargetObject]:
+    return [TargetObject(**row) for row in await db.fetch(SQL.targets, agent_id, without_applied)]
 
 
 async def count(db: Executor) -> int:

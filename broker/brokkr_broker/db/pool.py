@@ -36,7 +36,16 @@ async def connect(url: str, settings: config.Database) -> "asyncpg.Pool[Any]":
 
 def session_settings(schema: str) -> dict[str, str]:
     path = "public" if schema == "public" else f'"{schema}",public'
-    return {"search_path": path, "application_name": "brokkr-broker", "jit": "off"}
+    return {
+        "search_path": path,
+        "application_name": "brokkr-broker",
+        # Every hot statement is a handful of index look-ups. The planner must not change its mind
+        # about that while its statistics are still those of an empty table.
+        "enable_bitmapscan": "off",
+        "enable_seqscan": "off",
+        "max_parallel_workers_per_gather": "0",
+        "jit": "off",
+    }
 
 
 @contextlib.asynccontextmanager

@@ -79,14 +79,20 @@ async def get(db: Executor, object_id: UUID, identity: Identity) -> DeploymentOb
     return found
 
 
-async def target_state_ids(db: Executor, agent_id: UUID, mode: TargetStateMode) -> list[UUID]:
-    """What the agent should run, as ids: one indexed statement, no YAML."""
+async def target_state(
+    db: Executor, agent_id: UUID, mode: TargetStateMode, *, known: str | None
+) -> tuple[list[TargetObject] | None, str]:
+    """What the agent should run, and its tag; None where the tag is the `known` one.
+
+    With a known tag, an unchanged state is one indexed statement that reads no YAML.
+    """
     incremental = mode is TargetStateMode.INCREMENTAL
-    return await deployments.wanted(db, agent_id, without_applied=incremental)
-
-
-async def target_state(db: Executor, object_ids: list[UUID]) -> list[TargetObject]:
-    return await deployments.targets(db, object_ids) if object_ids else []
+    if known:
+        ids = await deployments.wanted(db, agent_id, without_applied=incremental)
+        if etag(ids) == known:
+            return None, known
+    found = await deployments.targets(db, agent_id, without_applied=incremental)
+    return found, etag([target.id for target in found])
 
 
 def etag(object_ids: list[UUID]) -> str:

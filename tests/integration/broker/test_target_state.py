@@ -141,12 +141,16 @@ async def test_statements_per_poll(broker: RunningBroker) -> None:
         await broker.push(await broker.stack(agent_id=agent_id))
     path = f"/agents/{agent_id}/target-state?mode=full"
     _, _, headers = await agent.call("GET", path)
+    await agent.ask("POST", f"/agents/{agent_id}/heartbeat")  # a connection learns types once
     seen: list[str] = []
     for holder in broker.context.db._holders:
         if holder._con:
             holder._con.add_query_logger(lambda record: seen.append(record.query))
 
     await agent.call("GET", path)
+    assert len(seen) == 1
+    seen.clear()
+    await agent.call("GET", path, headers={"If-None-Match": '"other"'})
     assert len(seen) == 2
     seen.clear()
     await agent.call("GET", path, headers={"If-None-Match": headers["ETag"]})
