@@ -37,6 +37,9 @@ def test_objects_are_applied_in_an_order_that_works(
     assert kubectl.get("-n", unique, f"gadgets.{group}", "one")
     [event] = eventually(lambda: broker.events(agent.id, pushed["id"]))
     assert (event["status"], event["event_type"]) == ("SUCCESS", "DEPLOY")
+    name = kubectl.stack(stack)["metadata"]["name"]
+    told = kubectl.get("-n", "default", "events", "--field-selector", f"involvedObject.name={name}")
+    assert "Applied" in {e["reason"] for e in told["items"]}
 
 
 def test_a_new_version_updates_and_prunes(

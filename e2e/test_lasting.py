@@ -2,6 +2,8 @@
 
 import time
 
+import requests
+
 import manifests as m
 from harness import Agent, Broker, Kubectl, eventually, wait_applied
 
@@ -67,6 +69,10 @@ def test_the_cluster_is_held_without_the_broker(
     try:
         eventually(lambda: kubectl.get("-n", "default", "configmap", unique))
         eventually(lambda: _connected(kubectl, agent) == "False")
+        health = requests.get(f"http://127.0.0.1:{agent.health_port}/health", timeout=5)
+        assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
+        assert health.json()["kubernetes"] == {"connected": True}
+        assert health.json()["broker"]["connected"] is False
     finally:
         broker.start()
         broker.wait()

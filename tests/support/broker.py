@@ -91,10 +91,12 @@ class RunningBroker:
 
 
 @contextlib.asynccontextmanager
-async def running_broker(database: str, **api: Any) -> AsyncIterator[RunningBroker]:
+async def running_broker(
+    database: str, *, preset_hash: str = "", **api: Any
+) -> AsyncIterator[RunningBroker]:
     config = BrokerConfig(api=Api(**api))
     async with open_context(config, database, Metrics(CollectorRegistry())) as context:
-        pak = await keys.initialize(context.db, preset_hash="")
+        pak = await keys.initialize(context.db, preset_hash=preset_hash)
         runner = web.AppRunner(create_app(context), access_log=None)
         await runner.setup()
         try:

@@ -10,6 +10,7 @@ import asyncpg
 import psycopg
 
 from brokkr_broker.db import migrate
+from brokkr_broker.security import pak
 from support.broker import RunningBroker, running_broker
 from support.postgres import Databases
 
@@ -112,3 +113,10 @@ def test_wrong_settings_say_which(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.startswith(f"brokkr-broker: {message}"), done.stderr
         assert "Traceback" not in done.stderr
+
+
+async def test_a_preset_admin_key(databases: Databases) -> None:
+    url = databases.create()
+    key = pak.generate()
+    async with running_broker(url, preset_hash=key.hash) as broker:
+        assert await broker.client(key.text).ask("GET", "/stacks") == []

@@ -1,7 +1,11 @@
 """One error shape, for everything that can be wrong with a request."""
 
+import asyncio
+
+import asyncpg
 import pytest
 
+from brokkr_common.settings import Seconds
 from support.broker import RunningBroker, running_broker
 
 _SOME_ID = "00000000-0000-4000-8000-000000000000"
@@ -115,3 +119,19 @@ async def test_a_database_that_is_away(broker: RunningBroker) -> None:
     assert (status, problem["code"], headers["Retry-After"]) == (503, "unavailable", "1")
     assert (await broker.root.call("GET", "/healthz"))[0] == 200
     assert (await broker.root.call("GET", "/readyz"))[0] == 503
+
+
+async def test_a_database_that_hangs(database: str) -> None:
+    """Requests end by their deadline, and the process stays alive for its probes."""
+    async with running_broker(database, request_timeout=Seconds(0.5)) as broker:
+        agent_id, agent = await broker.agent()
+        blocker = await asyncpg.connect(database)
+        async with blocker.transaction():
+            await blocker.execute("LOCK TABLE agents IN ACCESS EXCLUSIVE MODE")
+            path = f"/agents/{agent_id}"
+            calls = [agent.call("POST", f"{path}/heartbeat"), agent.call("GET", path)]
+            for status, problem, _ in await asyncio.gather(*calls):
+                assert (status, problem["code"]) == (503, "unavailable")
+            assert (await broker.root.call("GET", "/healthz"))[0] == 200
+        await blocker.close()
+        await agent.ask("POST", f"{path}/heartbeat")
