@@ -26,6 +26,17 @@ spec:
 """
 
 
+def job(name: str, namespace: str, image: str, *, policy: str = "Never") -> str:
+    return f"""\
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  template:
+    spec: {{restartPolicy: {policy}, containers: [{{name: main, image: {image}}}]}}
+"""
+
+
 def definition(plural: str, kind: str, group: str, scope: str = "Namespaced") -> str:
     return f"""\
 apiVersion: apiextensions.k8s.io/v1

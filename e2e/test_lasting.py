@@ -54,6 +54,25 @@ def test_a_hand_deleted_object_comes_back(
     eventually(lambda: kubectl.get("-n", "default", "configmap", unique))
 
 
+def test_a_finished_job_that_changed_is_made_anew_but_never_for_an_invalid_one(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack = broker.stack(unique, agent_id=agent.id)
+    first = broker.push(stack, m.job(unique, "default", "example.com/a:1"))
+    wait_applied(kubectl, stack, first["sequence_id"])
+    eventually(lambda: _is_complete(kubectl, unique))
+    uid = kubectl.get("-n", "default", "job", unique)["metadata"]["uid"]
+    # When its successor is not valid, it stays
+    bad = broker.push(stack, m.job(unique, "default", "example.com/a:2", policy="Sometimes"))
+    eventually(lambda: broker.events(agent.id, bad["id"]))
+    assert kubectl.condition(stack)["status"] == "False"
+    assert kubectl.get("-n", "default", "job", unique)["metadata"]["uid"] == uid
+    # When it is, it takes its place
+    good = broker.push(stack, m.job(unique, "default", "example.com/a:2"))
+    wait_applied(kubectl, stack, good["sequence_id"])
+    assert kubectl.get("-n", "default", "job", unique)["metadata"]["uid"] != uid
+
+
 def test_the_cluster_is_held_without_the_broker(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
@@ -115,6 +134,11 @@ def test_a_paused_agent_keeps_what_is_there_and_takes_nothing_new(
 
     broker.ask("PUT", f"/agents/{agent.id}", {"status": "ACTIVE"})
     wait_applied(kubectl, stack, second["sequence_id"])
+
+
+def _is_complete(kubectl: Kubectl, name: str) -> bool:
+    status = kubectl.get("-n", "default", "job", name)["status"]
+    return any(c["type"] == "Complete" for c in status.get("conditions", ()))
 
 
 def _polls(agent: Agent) -> float:

@@ -96,8 +96,8 @@ class Pass:
             wanted, is_new = await self._patiently(
                 lambda: self._kube.apply(step.manifest, dry_run=True)
             )
-        except KubeInvalid:
-            if await self._replaceable(step):
+        except KubeInvalid as e:
+            if await self._replaceable(step, e):
                 return True
             raise
         if is_new:
@@ -124,37 +124,59 @@ class Pass:
     async def _write(self, step: Step) -> None:
         try:
             live, is_new = await self._kube.apply(step.manifest)
-        except KubeInvalid:
-            if not await self._replaceable(step):
+        except KubeInvalid as e:
+            if not await self._replaceable(step, e):
                 raise
             live, is_new = await self._replace(step)
         self.live[step.entry.key] = live
         if is_new and step.rank == ordering.NAMESPACE:
             self.created_namespaces.append(objects.entry_of(live))
 
-    async def _replaceable(self, step: Step) -> bool:
-        """Immutable fields differ, and the object is ours to delete and make anew."""
+    async def _replaceable(self, step: Step, refused: KubeInvalid) -> bool:
+        """Only immutable fields stand in the way, and the object is ours to make anew."""
         live = await self._kube.find(step.entry)
-        if live is None or objects.annotation(live, names.OWNER_ANNOTATION) != self._agent_id:
+        if live is None or not _is_immutable(refused) or not self._owns(step, live):
             return False
-        if objects.annotation(step.manifest, names.REPLACE_ANNOTATION) == "true":
-            return True
-        finished = {"Complete", "Failed"}
-        conditions = (live.get("status") or {}).get("conditions") or ()
-        return step.entry.key.kind == "Job" and any(
-            c["type"] in finished and c["status"] == "True" for c in conditions
+        finished = step.entry.key.kind == "Job" and _is_finished(live)
+        if not finished and objects.annotation(step.manifest, names.REPLACE_ANNOTATION) != "true":
+            return False
+        return await self._could_be_made(step)
+
+    def _owns(self, step: Step, live: Object) -> bool:
+        same_stack = objects.label(live, names.STACK_LABEL) == objects.label(
+            step.manifest, names.STACK_LABEL
         )
+        return same_stack and objects.annotation(live, names.OWNER_ANNOTATION) == self._agent_id
+
+    async def _could_be_made(self, step: Step) -> bool:
+        """Whether the API server takes the manifest as a new object (of another name).
+
+        NB: nothing is deleted for a successor that would then be refused.
+        """
+        metadata = {**step.manifest["metadata"], "name": f"{step.entry.key.name[:50]}-brokkr"}
+        try:
+            await self._kube.apply({**step.manifest, "metadata": metadata}, dry_run=True)
+        except KubeError:
+            return False
+        return True
 
     async def _replace(self, step: Step) -> tuple[Object, bool]:
         live = await self._kube.find(step.entry)
         if live is not None:
+            logger.info("made anew", extra={"object": str(step.entry.key)})
             await self._kube.delete(live)
+            await self._wait_gone(step, live)
+        return await self._kube.apply(step.manifest)
+
+    async def _wait_gone(self, step: Step, live: Object) -> None:
+        try:
             async with asyncio.timeout(_GONE_SECONDS):
                 while (left := await self._kube.find(step.entry)) is not None:
                     if left["metadata"]["uid"] != live["metadata"]["uid"]:
-                        break
+                        return
                     await asyncio.sleep(0.1)
-        return await self._kube.apply(step.manifest)
+        except TimeoutError:
+            raise KubeUnavailable(f"not gone {_GONE_SECONDS} s after its deletion") from None
 
     async def _establish(self, step: Step) -> None:
         """Wait until a definition is served, and forget what discovery knew of its group."""
@@ -196,6 +218,17 @@ def comparable(obj: Object) -> dict[str, Any]:
     return {**{k: v for k, v in obj.items() if k != "status"}, "metadata": metadata}
 
 
+def _is_immutable(e: KubeInvalid) -> bool:
+    """Every cause that the API server gives is an immutable field."""
+    causes = e.details.get("causes") or [{"message": str(e)}]
+    return all("immutable" in (cause.get("message") or "") for cause in causes)
+
+
+def _is_finished(job: Object) -> bool:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions)
+
+
 def _first(failures: Sequence[BaseException]) -> BaseException:
     """A bug before a stack's error; of those, one that only a person can mend before the others."""
     bugs = [f for f in failures if not isinstance(f, StackError)]
@@ -214,6 +247,6 @@ def _meaning(step: Step, e: KubeError) -> StackError:
     }
     reason, stalled = reasons.get(type(e), (Reason.APPLY_FAILED, False))
     text = str(e)
-    if isinstance(e, KubeInvalid) and "immutable" in text:
+    if isinstance(e, KubeInvalid) and _is_immutable(e):
         text += f' (annotate the object {names.REPLACE_ANNOTATION}: "true" to have it made anew)'
     return StackError(f"{step}: {text}", reason=reason, stalled=stalled)
