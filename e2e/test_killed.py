@@ -1,7 +1,11 @@
 """Killed at a bad moment, whatever it is: everything converges, and every event is stored once."""
 
+import signal
 import threading
 
+import pytest
+
+import clusters
 import manifests as m
 from harness import Agent, Broker, Kubectl, eventually, wait_applied
 
@@ -54,6 +58,34 @@ def test_broker_killed_while_it_receives_reports(
         assert [e["status"] for e in broker.events(agent.id, version["id"])] == ["SUCCESS"]
     for stack, version in zip(stacks, pushed, strict=True):
         wait_applied(kubectl, stack, version["sequence_id"])
+
+
+def test_api_server_killed_and_back(
+    broker: Broker,
+    agent: Agent,
+    kubectl: Kubectl,
+    cluster: clusters.Cluster,
+    unique: str,
+) -> None:
+    if not isinstance(cluster, clusters.LocalCluster):
+        pytest.skip("only a control plane of our own may be killed")
+    stack = broker.stack(unique, agent_id=agent.id)
+    first = broker.push(stack, m.config_map(unique, "default"))
+    wait_applied(kubectl, stack, first["sequence_id"])
+
+    cluster.stop_component("kube-apiserver", signal.SIGKILL)
+    second = broker.push(stack, m.config_map(unique, "default", "2"))
+    threading.Event().wait(2)
+    cluster.start_component("kube-apiserver")
+    cluster.wait_ready()
+
+    wait_applied(kubectl, stack, second["sequence_id"], seconds=60)
+    assert kubectl.get("-n", "default", "configmap", unique)["data"] == {"value": "2"}
+    eventually(lambda: broker.events(agent.id, second["id"])[0]["status"] == "SUCCESS")
+    # and it watches again: what happens now is noticed
+    name = kubectl.stack(stack)["metadata"]["name"]
+    kubectl.run("delete", "brokkrstack", name)
+    eventually(lambda: kubectl.stack(stack), seconds=60)
 
 
 def _count(kubectl: Kubectl, namespace: str) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -25,6 +26,7 @@ from brokkr_broker.db.embedded import Server
 from brokkr_broker.metrics import Metrics
 from brokkr_broker.services import agents, generators, keys
 from brokkr_common import __version__, logs
+from brokkr_common.loops import Loop
 from brokkr_common.settings import SettingsError
 from brokkr_common.wire.agents import AgentCreate
 from brokkr_common.wire.generators import GeneratorCreate
@@ -159,10 +161,19 @@ async def _database(config: BrokerConfig, *, owner: bool) -> AsyncIterator[str]:
     server = Server(settings.data_dir(config), durable=config.database.durable)
     await asyncio.to_thread(server.start, owner=owner)
     logger.info("embedded Postgres", extra={"data": str(server.data)})
+    watch = Loop("embedded Postgres", functools.partial(_ensure, server), interval=1.0)
+    watching = asyncio.create_task(watch.run())
     try:
         yield server.url()
     finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await asyncio.to_thread(server.stop)
+
+
+async def _ensure(server: Server) -> None:
+    if await asyncio.to_thread(server.ensure):
+        logger.warning("the embedded Postgres had died and was started again")
 
 
 async def _migrate(config: BrokerConfig) -> None:

@@ -26,8 +26,11 @@ def configure(*, level: str, format: str, component: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(component) if format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    level_of_others = max(logging.WARNING, logging.getLogger().level)
     for noisy in ("yoyo", "asyncio", "kopf", "aiohttp.access"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+        logging.getLogger(noisy).setLevel(level_of_others)
+    # Says with a traceback, again and again, what each failed request says in one line.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 def redact(text: str) -> str:

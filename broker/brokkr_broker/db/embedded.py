@@ -52,6 +52,15 @@ class Server:
             self._launch()
         self._create_database()
 
+    def ensure(self) -> bool:
+        """Start the server again if it died. Returns whether it had to be started. Blocks."""
+        if self._process:
+            self._process.poll()  # a child that died is a zombie, and looks alive, until then
+        if self._pid():
+            return False
+        self._launch()
+        return True
+
     def stop(self) -> None:
         """Stop the server where this process is to do so. SIGINT: clients are sent away."""
         if self._process:

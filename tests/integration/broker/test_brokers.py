@@ -2,15 +2,19 @@
 
 import asyncio
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import psycopg
 
 from brokkr_broker.db import migrate
 from brokkr_broker.security import pak
+from harness import Broker, eventually
 from support.broker import RunningBroker, running_broker
 from support.postgres import Databases
 
@@ -120,3 +124,20 @@ async def test_a_preset_admin_key(databases: Databases) -> None:
     key = pak.generate()
     async with running_broker(url, preset_hash=key.hash) as broker:
         assert await broker.client(key.text).ask("GET", "/stacks") == []
+
+
+def test_the_embedded_postgres_is_started_again_when_it_dies() -> None:
+    folder = Path(f"/tmp/brokkr-test-{uuid4().hex[:8]}")
+    broker = Broker(folder, durable=True)
+    broker.start()
+    try:
+        broker.wait()
+        stack = broker.stack("kept")
+        pid = int((folder / "data/postgres/postmaster.pid").read_text().splitlines()[0])
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: broker.call("GET", "/stacks").status_code == 503)
+        broker.wait()
+        assert [s["id"] for s in broker.ask("GET", "/stacks")] == [stack]
+    finally:
+        assert broker.kill(signal.SIGTERM) == 0
+        shutil.rmtree(folder)

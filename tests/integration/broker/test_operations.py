@@ -100,6 +100,8 @@ async def test_labels_and_annotations(broker: RunningBroker) -> None:
     await broker.admin.ask("DELETE", f"{path}/prod")
     status, body, _ = await broker.admin.call("DELETE", f"{path}/prod")
     assert (status, body["code"]) == (404, "stack_label_not_found")
+    await broker.admin.ask("POST", f"/stacks/{stack}/annotations", {"key": "a/b", "value": "v"})
+    await broker.admin.ask("DELETE", f"/stacks/{stack}/annotations/a%2Fb")
     pair = {"key": "team", "value": "core"}
     await broker.admin.ask("POST", f"/stacks/{stack}/annotations", pair)
     assert (await broker.admin.call("POST", f"/stacks/{stack}/annotations", pair))[0] == 409
