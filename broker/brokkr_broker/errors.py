@@ -61,6 +61,13 @@ class Conflict(BrokerError):
     code = "unique_violation"
 
 
+class PreconditionFailed(BrokerError):
+    """It was changed by somebody else meanwhile: read it again."""
+
+    status = 412
+    code = "precondition_failed"
+
+
 class TooLarge(BrokerError):
     """The body is larger than this broker accepts."""
 

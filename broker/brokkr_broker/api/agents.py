@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from brokkr_broker import errors
-from brokkr_broker.api import parsing, responses
+from brokkr_broker.api import conditions, paging, parsing, responses
 from brokkr_broker.api.route import Query, Route
 from brokkr_broker.context import CONTEXT, IDENTITY
 from brokkr_broker.dal import agents as dal
@@ -29,8 +29,8 @@ from brokkr_common.wire.stacks import Stack
 
 
 async def list_agents(request: web.Request) -> web.Response:
-    context = request.app[CONTEXT]
-    return responses.json(await dal.list_(context.db, limit=context.config.api.max_list_rows))
+    page = paging.Page(request, paging.BY_CREATION)
+    return page.answer(await dal.list_(request.app[CONTEXT].db, after=page.after, limit=page.fetch))
 
 
 async def create_agent(request: web.Request) -> web.Response:
@@ -46,22 +46,28 @@ async def find_agent(request: web.Request) -> web.Response:
     identity = request[IDENTITY]
     if not (identity.is_admin or identity.is_agent(agent.id)):
         raise errors.Forbidden(code="agent_pak_mismatch")
-    return responses.json(agent)
+    return conditions.row(request, agent)
 
 
 async def get_agent(request: web.Request) -> web.Response:
-    return responses.json(await agents.get(request.app[CONTEXT].db, parsing.path_id(request)))
+    agent = await agents.get(request.app[CONTEXT].db, parsing.path_id(request))
+    return conditions.row(request, agent)
 
 
 async def update_agent(request: web.Request) -> web.Response:
     agent_id = parsing.path_id(request)
     change = await parsing.body(request, AgentUpdate)
     agents.require_same(change.id, agent_id, field="id", code="agent_id_mismatch")
-    return responses.json(await agents.update(request.app[CONTEXT].db, agent_id, change))
+    since = conditions.unchanged_since(request)
+    db = request.app[CONTEXT].db
+    agent = await agents.update(db, agent_id, change, unchanged_since=since)
+    return conditions.row(request, agent)
 
 
 async def delete_agent(request: web.Request) -> web.Response:
-    await agents.delete(request.app[CONTEXT].db, parsing.path_id(request))
+    since = conditions.unchanged_since(request)
+    db = request.app[CONTEXT].db
+    await agents.delete(db, parsing.path_id(request), unchanged_since=since)
     return responses.no_content()
 
 
@@ -90,15 +96,15 @@ async def target_state(request: web.Request) -> web.Response:
 
 
 async def list_stacks(request: web.Request) -> web.Response:
-    context = request.app[CONTEXT]
-    limit = context.config.api.max_list_rows
-    return responses.json(await dal.stacks(context.db, parsing.path_id(request), limit=limit))
+    page = paging.Page(request, paging.BY_CREATION)
+    agent_id, db = parsing.path_id(request), request.app[CONTEXT].db
+    return page.answer(await dal.stacks(db, agent_id, after=page.after, limit=page.fetch))
 
 
 async def list_targets(request: web.Request) -> web.Response:
-    context = request.app[CONTEXT]
-    limit = context.config.api.max_list_rows
-    return responses.json(await targets.list_(context.db, parsing.path_id(request), limit=limit))
+    page = paging.Page(request, paging.BY_STACK)
+    agent_id, db = parsing.path_id(request), request.app[CONTEXT].db
+    return page.answer(await targets.list_(db, agent_id, after=page.after, limit=page.fetch))
 
 
 async def add_target(request: web.Request) -> web.Response:
@@ -132,29 +138,31 @@ _MODE = Query(
 
 ROUTES = [
     Route(method="GET", path="/agents", handler=list_agents, allow=ADMIN,
-          summary="List agents", gives=list[Agent]),
+          summary="List agents", gives=list[Agent], query=paging.QUERY),
     Route(method="POST", path="/agents", handler=create_agent, allow=ADMIN,
           summary="Register an agent", takes=AgentCreate, gives=AgentCreated, status=201,
           fails=(409,)),
     Route(method="GET", path="/agents/", handler=find_agent, allow=ADMIN_OR_AGENT,
-          summary="Find an agent by name and cluster", gives=Agent, query=_BY_NAME, fails=(404,)),
+          summary="Find an agent by name and cluster", gives=Agent, query=_BY_NAME, fails=(404,),
+          conditional=True),
     Route(method="GET", path="/agents/{id}", handler=get_agent, allow=_ITSELF,
-          summary="Get an agent", gives=Agent, fails=(404,)),
+          summary="Get an agent", gives=Agent, fails=(404,), conditional=True),
     Route(method="PUT", path="/agents/{id}", handler=update_agent, allow=_ITSELF,
-          summary="Change an agent", takes=AgentUpdate, gives=Agent, fails=(404, 409)),
+          summary="Change an agent", takes=AgentUpdate, gives=Agent, fails=(404, 409),
+          conditional=True),
     Route(method="DELETE", path="/agents/{id}", handler=delete_agent, allow=ADMIN,
-          summary="Delete an agent", status=204, fails=(404,)),
+          summary="Delete an agent", status=204, fails=(404,), conditional=True),
     Route(method="POST", path="/agents/{id}/rotate-pak", handler=rotate_pak, allow=_ITSELF,
           summary="Give an agent a new key", gives=AgentRotated, fails=(404,)),
     Route(method="POST", path="/agents/{id}/heartbeat", handler=heartbeat, allow=AGENT_ITSELF,
           summary="Say that the agent is alive", status=204, fails=(404,)),
     Route(method="GET", path="/agents/{id}/target-state", handler=target_state, allow=_ITSELF,
           summary="What the agent should run", gives=list[TargetObject], query=(_MODE,),
-          fails=(304,)),
+          conditional=True),
     Route(method="GET", path="/agents/{id}/stacks", handler=list_stacks, allow=_ITSELF,
-          summary="List the stacks an agent serves", gives=list[Stack]),
+          summary="List the stacks an agent serves", gives=list[Stack], query=paging.QUERY),
     Route(method="GET", path="/agents/{id}/targets", handler=list_targets, allow=_ITSELF,
-          summary="List an agent's direct targets", gives=list[AgentTarget]),
+          summary="List an agent's direct targets", gives=list[AgentTarget], query=paging.QUERY),
     Route(method="POST", path="/agents/{id}/targets", handler=add_target, allow=ADMIN,
           summary="Let an agent serve a stack", takes=TargetCreate, gives=AgentTarget, status=201,
           fails=(404, 409)),

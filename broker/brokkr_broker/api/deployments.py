@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from brokkr_broker import errors
-from brokkr_broker.api import parsing, responses
+from brokkr_broker.api import conditions, paging, parsing, responses
 from brokkr_broker.api.route import Query, Route
 from brokkr_broker.context import CONTEXT, IDENTITY
 from brokkr_broker.dal import deployments as dal
@@ -13,15 +13,12 @@ from brokkr_common.wire.deployments import DeploymentCreate, DeploymentObject
 
 
 async def list_objects(request: web.Request) -> web.Response:
-    context, identity = request.app[CONTEXT], request[IDENTITY]
-    stack = await stacks.get(context.db, parsing.path_id(request), identity, deleted=True)
-    rows = await dal.list_(
-        context.db,
-        stack.id,
-        deleted=stack.deleted_at is not None,
-        limit=context.config.api.max_list_rows,
-    )
-    return responses.json(rows)
+    page = paging.Page(request, paging.BY_SEQUENCE)
+    db, identity = request.app[CONTEXT].db, request[IDENTITY]
+    stack = await stacks.get(db, parsing.path_id(request), identity, deleted=True)
+    gone = stack.deleted_at is not None
+    rows = await dal.list_(db, stack.id, deleted=gone, after=page.after, limit=page.fetch)
+    return page.answer(rows)
 
 
 async def create_object(request: web.Request) -> web.Response:
@@ -46,7 +43,8 @@ async def _wanted(request: web.Request) -> DeploymentCreate:
 async def get_object(request: web.Request) -> web.Response:
     object_id = parsing.path_id(request)
     db = request.app[CONTEXT].db
-    return responses.json(await deployments.get(db, object_id, request[IDENTITY]))
+    found = await deployments.get(db, object_id, request[IDENTITY])
+    return conditions.row(request, found)
 
 
 _YAML_TYPES = {"application/yaml", "application/x-yaml", "text/yaml"}
@@ -59,11 +57,11 @@ _MARKER = Query(
 ROUTES = [
     Route(method="GET", path="/stacks/{id}/deployment-objects", handler=list_objects,
           allow=ADMIN_OR_GENERATOR, summary="List a stack's versions, newest first",
-          gives=list[DeploymentObject], fails=(404,)),
+          gives=list[DeploymentObject], fails=(404,), query=paging.QUERY),
     Route(method="POST", path="/stacks/{id}/deployment-objects", handler=create_object,
           allow=ADMIN_OR_GENERATOR, summary="Push a version (YAML, or a deletion marker)",
           takes=DeploymentCreate, takes_yaml=True, query=(_MARKER,), gives=DeploymentObject,
           status=201, fails=(404,)),
     Route(method="GET", path="/deployment-objects/{id}", handler=get_object, allow=ANYONE,
-          summary="Get a version", gives=DeploymentObject, fails=(404,)),
+          summary="Get a version", gives=DeploymentObject, fails=(404,), conditional=True),
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from brokkr_broker.api import parsing, responses
+from brokkr_broker.api import paging, parsing, responses
 from brokkr_broker.api.route import Route
 from brokkr_broker.context import CONTEXT
 from brokkr_broker.dal import events as dal
@@ -12,10 +12,10 @@ from brokkr_common.wire.events import AgentEvent, EventCreate
 
 
 async def list_of_agent(request: web.Request) -> web.Response:
-    context = request.app[CONTEXT]
-    limit = context.config.api.max_list_rows
-    agent_id = parsing.path_id(request)
-    return responses.json(await dal.list_(context.db, agent_id=agent_id, limit=limit))
+    page = paging.Page(request, paging.BY_CREATION)
+    agent_id, db = parsing.path_id(request), request.app[CONTEXT].db
+    rows = await dal.list_(db, agent_id=agent_id, after=page.after, limit=page.fetch)
+    return page.answer(rows)
 
 
 async def report(request: web.Request) -> web.Response:
@@ -27,9 +27,9 @@ async def report(request: web.Request) -> web.Response:
 
 
 async def list_all(request: web.Request) -> web.Response:
-    context = request.app[CONTEXT]
-    limit = context.config.api.max_list_rows
-    return responses.json(await dal.list_(context.db, agent_id=None, limit=limit))
+    page = paging.Page(request, paging.BY_CREATION)
+    db = request.app[CONTEXT].db
+    return page.answer(await dal.list_(db, agent_id=None, after=page.after, limit=page.fetch))
 
 
 async def get_event(request: web.Request) -> web.Response:
@@ -39,12 +39,12 @@ async def get_event(request: web.Request) -> web.Response:
 ROUTES = [
     Route(method="GET", path="/agents/{id}/events", handler=list_of_agent,
           allow=ADMIN_OR_AGENT_ITSELF, summary="List an agent's events, newest first",
-          gives=list[AgentEvent]),
+          gives=list[AgentEvent], query=paging.QUERY),
     Route(method="POST", path="/agents/{id}/events", handler=report, allow=ADMIN_OR_AGENT_ITSELF,
           summary="Report what became of a version (stored once per id)", takes=EventCreate,
           gives=AgentEvent, status=201, fails=(409,)),
     Route(method="GET", path="/agent-events", handler=list_all, allow=ADMIN,
-          summary="List all events, newest first", gives=list[AgentEvent]),
+          summary="List all events, newest first", gives=list[AgentEvent], query=paging.QUERY),
     Route(method="GET", path="/agent-events/{id}", handler=get_event, allow=ADMIN,
           summary="Get an event", gives=AgentEvent, fails=(404,)),
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from brokkr_broker.api import parsing, responses
+from brokkr_broker.api import conditions, paging, parsing, responses
 from brokkr_broker.api.route import Route
 from brokkr_broker.context import CONTEXT
 from brokkr_broker.dal import generators as dal
@@ -17,8 +17,8 @@ from brokkr_common.wire.generators import (
 
 
 async def list_generators(request: web.Request) -> web.Response:
-    context = request.app[CONTEXT]
-    return responses.json(await dal.list_(context.db, limit=context.config.api.max_list_rows))
+    page = paging.Page(request, paging.BY_CREATION)
+    return page.answer(await dal.list_(request.app[CONTEXT].db, after=page.after, limit=page.fetch))
 
 
 async def create_generator(request: web.Request) -> web.Response:
@@ -27,18 +27,24 @@ async def create_generator(request: web.Request) -> web.Response:
 
 
 async def get_generator(request: web.Request) -> web.Response:
-    return responses.json(await generators.get(request.app[CONTEXT].db, parsing.path_id(request)))
+    found = await generators.get(request.app[CONTEXT].db, parsing.path_id(request))
+    return conditions.row(request, found)
 
 
 async def update_generator(request: web.Request) -> web.Response:
     generator_id = parsing.path_id(request)
     change = await parsing.body(request, GeneratorUpdate)
     agents.require_same(change.id, generator_id, field="id", code="generator_id_mismatch")
-    return responses.json(await generators.update(request.app[CONTEXT].db, generator_id, change))
+    since = conditions.unchanged_since(request)
+    db = request.app[CONTEXT].db
+    changed = await generators.update(db, generator_id, change, unchanged_since=since)
+    return conditions.row(request, changed)
 
 
 async def delete_generator(request: web.Request) -> web.Response:
-    await generators.delete(request.app[CONTEXT].db, parsing.path_id(request))
+    since = conditions.unchanged_since(request)
+    db = request.app[CONTEXT].db
+    await generators.delete(db, parsing.path_id(request), unchanged_since=since)
     return responses.no_content()
 
 
@@ -51,16 +57,17 @@ _ITSELF = ADMIN_OR_GENERATOR_ITSELF
 
 ROUTES = [
     Route(method="GET", path="/generators", handler=list_generators, allow=ADMIN,
-          summary="List generators", gives=list[Generator]),
+          summary="List generators", gives=list[Generator], query=paging.QUERY),
     Route(method="POST", path="/generators", handler=create_generator, allow=ADMIN,
           summary="Register a generator", takes=GeneratorCreate, gives=GeneratorWithKey,
           status=201, fails=(409,)),
     Route(method="GET", path="/generators/{id}", handler=get_generator, allow=_ITSELF,
-          summary="Get a generator", gives=Generator, fails=(404,)),
+          summary="Get a generator", gives=Generator, fails=(404,), conditional=True),
     Route(method="PUT", path="/generators/{id}", handler=update_generator, allow=_ITSELF,
-          summary="Change a generator", takes=GeneratorUpdate, gives=Generator, fails=(404, 409)),
+          summary="Change a generator", takes=GeneratorUpdate, gives=Generator, fails=(404, 409),
+          conditional=True),
     Route(method="DELETE", path="/generators/{id}", handler=delete_generator, allow=_ITSELF,
-          summary="Delete a generator with its stacks", status=204, fails=(404,)),
+          summary="Delete a generator with its stacks", status=204, fails=(404,), conditional=True),
     Route(method="POST", path="/generators/{id}/rotate-pak", handler=rotate_pak, allow=_ITSELF,
           summary="Give a generator a new key", gives=GeneratorWithKey, status=201, fails=(404,)),
 ]  # fmt: skip

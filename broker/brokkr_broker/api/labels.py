@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from brokkr_broker.api import parsing, responses
+from brokkr_broker.api import paging, parsing, responses
 from brokkr_broker.api.route import Handler, Route
 from brokkr_broker.context import CONTEXT, IDENTITY
 from brokkr_broker.dal import labels as dal
@@ -31,14 +31,17 @@ from brokkr_common.wire.stacks import (
 )
 
 
-def _reader(table: Table[Any], owner: str) -> Handler:
+def _reader(table: Table[Any], owner: str, what: str) -> Handler:
+    order = paging.BY_LABEL if what == "label" else paging.BY_KEY
+
     async def list_(request: web.Request) -> web.Response:
         owner_id, db = parsing.path_id(request), request.app[CONTEXT].db
         if owner == "stack":
             await stacks.get_readable(db, owner_id, request[IDENTITY])
         else:
             await agents.get(db, owner_id)
-        return responses.json(await table.list_(db, owner_id))
+        page = paging.Page(request, order)
+        return page.answer(await table.list_(db, owner_id, after=page.after, limit=page.fetch))
 
     return list_
 
@@ -79,9 +82,9 @@ def _routes(
     path = f"/{owner}s/{{id}}/{what}s"
     article = "an" if owner == "agent" else "a"
     return [
-        Route(method="GET", path=path, handler=_reader(table, owner), allow=read,
+        Route(method="GET", path=path, handler=_reader(table, owner, what), allow=read,
               summary=f"List {article} {owner}'s {what}s", gives=list[table.model],  # type: ignore[name-defined]
-              fails=(404,)),
+              query=paging.QUERY, fails=(404,)),
         Route(method="POST", path=path, handler=_adder(table, owner, takes), allow=write,
               summary=f"Add {article} {owner}'s {what}", takes=takes, gives=table.model,
               status=201, fails=(404, 409)),

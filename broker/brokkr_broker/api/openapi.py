@@ -15,8 +15,8 @@ from brokkr_common.wire.problem import Problem
 _PARAMETER = re.compile(r"{(\w+)}")
 _REASONS = {
     304: "Not modified", 400: "Malformed request", 401: "No valid key", 403: "Not allowed",
-    404: "Not found", 409: "Taken", 413: "Body too large", 415: "Body is not JSON",
-    422: "Wrong shape", 503: "The database does not answer",
+    404: "Not found", 409: "Taken", 412: "Changed meanwhile", 413: "Body too large",
+    415: "Body is not JSON", 422: "Wrong shape", 503: "The database does not answer",
 }  # fmt: skip
 
 
@@ -68,6 +68,9 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
          "schema": q.schema}
         for q in route.query
     ]  # fmt: skip
+    if route.conditional:
+        name = "If-None-Match" if route.method == "GET" else "If-Match"
+        parameters.append({"name": name, "in": "header", "schema": {"type": "string"}})
     if parameters:
         operation["parameters"] = parameters
     if route.takes is not None:
@@ -88,16 +91,31 @@ def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         success["content"] = {route.media_type: {"schema": schemas[repr(route.gives)]}}
     problem = {"application/json": {"schema": schemas[repr(Problem)]}}
     answers = {str(route.status): success}
+    headers = _headers(route)
+    if headers:
+        success["headers"] = headers
     for status in sorted({*route.fails, *_usual(route)}):
         content = {} if status == 304 else {"content": problem}
         answers[str(status)] = {"description": _REASONS[status], **content}
     return answers
 
 
+def _headers(route: Route) -> dict[str, Any]:
+    text = {"schema": {"type": "string"}}
+    headers = {}
+    if route.conditional and route.status == 200:
+        headers["ETag"] = {"description": "The state of what is answered.", **text}
+    if any(q.name == "cursor" for q in route.query):
+        headers["Link"] = {"description": 'The next page, `rel="next"`, if there is one.', **text}
+    return headers
+
+
 def _usual(route: Route) -> set[int]:
     usual = set() if route.allow is None else {401, 403, 503}
     if "{" in route.url or route.query:
         usual.add(400)
+    if route.conditional:
+        usual.add(304 if route.method == "GET" else 412)
     if route.takes is not None:
         usual |= {400, 413, 415, 422}
     return usual

@@ -37,6 +37,7 @@ class Route:
     status: int = 200
     fails: tuple[int, ...] = ()
     query: tuple[Query, ...] = ()
+    conditional: bool = False
     media_type: str = "application/json"
 
     @property

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from brokkr_broker.api import parsing, responses
+from brokkr_broker.api import conditions, paging, parsing, responses
 from brokkr_broker.api.route import Route
 from brokkr_broker.context import CONTEXT, IDENTITY
 from brokkr_broker.dal import stacks as dal
@@ -12,10 +12,11 @@ from brokkr_common.wire.stacks import Stack, StackCreate, StackUpdate
 
 
 async def list_stacks(request: web.Request) -> web.Response:
-    context = request.app[CONTEXT]
+    page = paging.Page(request, paging.BY_CREATION)
     owner = request[IDENTITY].id  # None for the admin: all
-    limit = context.config.api.max_list_rows
-    return responses.json(await dal.list_(context.db, generator_id=owner, limit=limit))
+    db = request.app[CONTEXT].db
+    rows = await dal.list_(db, generator_id=owner, after=page.after, limit=page.fetch)
+    return page.answer(rows)
 
 
 async def create_stack(request: web.Request) -> web.Response:
@@ -26,30 +27,37 @@ async def create_stack(request: web.Request) -> web.Response:
 
 async def get_stack(request: web.Request) -> web.Response:
     db = request.app[CONTEXT].db
-    return responses.json(await stacks.get(db, parsing.path_id(request), request[IDENTITY]))
+    found = await stacks.get(db, parsing.path_id(request), request[IDENTITY])
+    return conditions.row(request, found)
 
 
 async def update_stack(request: web.Request) -> web.Response:
     stack_id = parsing.path_id(request)
     change = await parsing.body(request, StackUpdate)
-    db = request.app[CONTEXT].db
-    return responses.json(await stacks.update(db, stack_id, change, request[IDENTITY]))
+    since = conditions.unchanged_since(request)
+    db, identity = request.app[CONTEXT].db, request[IDENTITY]
+    changed = await stacks.update(db, stack_id, change, identity, unchanged_since=since)
+    return conditions.row(request, changed)
 
 
 async def delete_stack(request: web.Request) -> web.Response:
-    await stacks.delete(request.app[CONTEXT].db, parsing.path_id(request), request[IDENTITY])
+    since = conditions.unchanged_since(request)
+    db, identity = request.app[CONTEXT].db, request[IDENTITY]
+    await stacks.delete(db, parsing.path_id(request), identity, unchanged_since=since)
     return responses.no_content()
 
 
 ROUTES = [
     Route(method="GET", path="/stacks", handler=list_stacks, allow=ADMIN_OR_GENERATOR,
-          summary="List stacks (a generator: its own)", gives=list[Stack]),
+          summary="List stacks (a generator: its own)", gives=list[Stack], query=paging.QUERY),
     Route(method="POST", path="/stacks", handler=create_stack, allow=ADMIN_OR_GENERATOR,
           summary="Create a stack", takes=StackCreate, gives=Stack, status=201, fails=(409,)),
     Route(method="GET", path="/stacks/{id}", handler=get_stack, allow=ADMIN_OR_GENERATOR,
-          summary="Get a stack", gives=Stack, fails=(404,)),
+          summary="Get a stack", gives=Stack, fails=(404,), conditional=True),
     Route(method="PUT", path="/stacks/{id}", handler=update_stack, allow=ADMIN_OR_GENERATOR,
-          summary="Change a stack", takes=StackUpdate, gives=Stack, fails=(404, 409)),
+          summary="Change a stack", takes=StackUpdate, gives=Stack, fails=(404, 409),
+          conditional=True),
     Route(method="DELETE", path="/stacks/{id}", handler=delete_stack, allow=ADMIN_OR_GENERATOR,
-          summary="Delete a stack; its agents remove its objects", status=204, fails=(404,)),
+          summary="Delete a stack; its agents remove its objects", status=204, fails=(404,),
+          conditional=True),
 ]  # fmt: skip

@@ -1,19 +1,20 @@
 """Agents."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from brokkr_broker.db import queries
-from brokkr_broker.db.pool import Executor
+from brokkr_broker.db.pool import Executor, Position
 from brokkr_common.wire.agents import Agent
 from brokkr_common.wire.stacks import Stack
 
 SQL = queries.load(__name__)
 
 
-async def list_(db: Executor, *, limit: int) -> list[Agent]:
-    return [Agent(**row) for row in await db.fetch(SQL.list_, limit)]
+async def list_(db: Executor, *, after: Position | None, limit: int) -> list[Agent]:
+    return [Agent(**row) for row in await db.fetch(SQL.list_, *(after or (None, None)), limit)]
 
 
 async def get(db: Executor, agent_id: UUID) -> Agent | None:
@@ -31,9 +32,15 @@ async def create(db: Executor, *, name: str, cluster_name: str, hash: str, short
 
 
 async def update(
-    db: Executor, agent_id: UUID, *, name: str | None, cluster_name: str | None, status: str | None
+    db: Executor,
+    agent_id: UUID,
+    *,
+    name: str | None,
+    cluster_name: str | None,
+    status: str | None,
+    unchanged_since: datetime | None,
 ) -> Agent | None:
-    row = await db.fetchrow(SQL.update, agent_id, name, cluster_name, status)
+    row = await db.fetchrow(SQL.update, agent_id, name, cluster_name, status, unchanged_since)
     return Agent(**row) if row else None
 
 
@@ -42,8 +49,8 @@ async def rotate(db: Executor, agent_id: UUID, *, hash: str, short: str) -> Agen
     return Agent(**row) if row else None
 
 
-async def delete(db: Executor, agent_id: UUID) -> bool:
-    return await db.fetchval(SQL.delete, agent_id) is not None
+async def delete(db: Executor, agent_id: UUID, *, unchanged_since: datetime | None) -> bool:
+    return await db.fetchval(SQL.delete, agent_id, unchanged_since) is not None
 
 
 async def heartbeat(db: Executor, agent_ids: Sequence[UUID]) -> set[UUID]:
@@ -51,8 +58,11 @@ async def heartbeat(db: Executor, agent_ids: Sequence[UUID]) -> set[UUID]:
     return {row["id"] for row in await db.fetch(SQL.heartbeat, agent_ids)}
 
 
-async def stacks(db: Executor, agent_id: UUID, *, limit: int) -> list[Stack]:
-    return [Stack(**row) for row in await db.fetch(SQL.stacks, agent_id, limit)]
+async def stacks(
+    db: Executor, agent_id: UUID, *, after: Position | None, limit: int
+) -> list[Stack]:
+    rows = await db.fetch(SQL.stacks, agent_id, *(after or (None, None)), limit)
+    return [Stack(**row) for row in rows]
 
 
 async def count_active(db: Executor) -> int:

@@ -23,9 +23,10 @@ async def get(db: Executor, object_id: UUID) -> DeploymentObject | None:
 
 
 async def list_(
-    db: Executor, stack_id: UUID, *, deleted: bool, limit: int
+    db: Executor, stack_id: UUID, *, deleted: bool, after: int | None, limit: int
 ) -> list[DeploymentObject]:
-    return [DeploymentObject(**row) for row in await db.fetch(SQL.list_, stack_id, deleted, limit)]
+    rows = await db.fetch(SQL.list_, stack_id, deleted, after, limit)
+    return [DeploymentObject(**row) for row in rows]
 
 
 async def wanted(db: Executor, agent_id: UUID, *, without_applied: bool) -> list[UUID]:

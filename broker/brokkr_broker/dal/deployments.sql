@@ -18,8 +18,9 @@ SELECT id, created_at, updated_at, deleted_at, sequence_id, stack_id, yaml_conte
        yaml_checksum, submitted_at, is_deletion_marker
   FROM deployment_objects
  WHERE stack_id = $1 AND (deleted_at IS NULL OR $2)
+   AND sequence_id < coalesce($3::bigint, 9223372036854775807)
  ORDER BY sequence_id DESC
- LIMIT $3;
+ LIMIT $4;
 
 -- wanted --
 -- The ids of an agent's target state, in ascending sequence; never the YAML.

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from brokkr_broker.db import queries
-from brokkr_broker.db.pool import Executor
+from brokkr_broker.db.pool import Executor, Position
 from brokkr_common.wire.events import AgentEvent
 
 SQL = queries.load(__name__)
@@ -34,5 +34,13 @@ async def get(db: Executor, event_id: UUID) -> AgentEvent | None:
     return AgentEvent(**row) if row else None
 
 
-async def list_(db: Executor, *, agent_id: UUID | None, limit: int) -> list[AgentEvent]:
-    return [AgentEvent(**row) for row in await db.fetch(SQL.list_, agent_id, limit)]
+async def list_(
+    db: Executor, *, agent_id: UUID | None, after: Position | None, limit: int
+) -> list[AgentEvent]:
+    """All events, or those of one agent."""
+    start = after or (None, None)
+    if agent_id is None:
+        rows = await db.fetch(SQL.list_, *start, limit)
+    else:
+        rows = await db.fetch(SQL.list_of_agent, agent_id, *start, limit)
+    return [AgentEvent(**row) for row in rows]

@@ -52,10 +52,23 @@ SELECT id, created_at, updated_at, deleted_at, agent_id, deployment_object_id, e
  WHERE id = $1 AND deleted_at IS NULL;
 
 -- list_ --
--- Newest first; of one agent ($1) or of all.
+-- Newest first.
 SELECT id, created_at, updated_at, deleted_at, agent_id, deployment_object_id, event_type, status,
        message
   FROM agent_events
- WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR agent_id = $1)
- ORDER BY created_at DESC, id
- LIMIT $2;
+ WHERE deleted_at IS NULL
+   AND (created_at, id) < (coalesce($1::timestamptz, 'infinity'),
+                           coalesce($2::uuid, '00000000-0000-0000-0000-000000000000'))
+ ORDER BY created_at DESC, id DESC
+ LIMIT $3;
+
+-- list_of_agent --
+-- Newest first.
+SELECT id, created_at, updated_at, deleted_at, agent_id, deployment_object_id, event_type, status,
+       message
+  FROM agent_events
+ WHERE deleted_at IS NULL AND agent_id = $1
+   AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'),
+                           coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+ ORDER BY created_at DESC, id DESC
+ LIMIT $4;

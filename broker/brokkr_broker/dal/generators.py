@@ -1,16 +1,18 @@
 """Generators."""
 
+from datetime import datetime
 from uuid import UUID
 
 from brokkr_broker.db import queries
-from brokkr_broker.db.pool import Executor
+from brokkr_broker.db.pool import Executor, Position
 from brokkr_common.wire.generators import Generator
 
 SQL = queries.load(__name__)
 
 
-async def list_(db: Executor, *, limit: int) -> list[Generator]:
-    return [Generator(**row) for row in await db.fetch(SQL.list_, limit)]
+async def list_(db: Executor, *, after: Position | None, limit: int) -> list[Generator]:
+    rows = await db.fetch(SQL.list_, *(after or (None, None)), limit)
+    return [Generator(**row) for row in rows]
 
 
 async def get(db: Executor, generator_id: UUID) -> Generator | None:
@@ -32,8 +34,10 @@ async def update(
     description: str | None,
     set_description: bool,
     is_active: bool | None,
+    unchanged_since: datetime | None,
 ) -> Generator | None:
-    row = await db.fetchrow(SQL.update, generator_id, name, description, set_description, is_active)
+    changes = (name, description, set_description, is_active, unchanged_since)
+    row = await db.fetchrow(SQL.update, generator_id, *changes)
     return Generator(**row) if row else None
 
 
@@ -42,5 +46,5 @@ async def rotate(db: Executor, generator_id: UUID, *, hash: str, short: str) -> 
     return Generator(**row) if row else None
 
 
-async def delete(db: Executor, generator_id: UUID) -> bool:
-    return await db.fetchval(SQL.delete, generator_id) is not None
+async def delete(db: Executor, generator_id: UUID, *, unchanged_since: datetime | None) -> bool:
+    return await db.fetchval(SQL.delete, generator_id, unchanged_since) is not None

@@ -24,8 +24,11 @@ class Table(Generic[M]):
     create_sql: str
     delete_sql: str
 
-    async def list_(self, db: Executor, owner_id: UUID) -> list[M]:
-        return [self.model(**row) for row in await db.fetch(self.list_sql, owner_id)]
+    async def list_(
+        self, db: Executor, owner_id: UUID, *, after: str | None, limit: int
+    ) -> list[M]:
+        rows = await db.fetch(self.list_sql, owner_id, after, limit)
+        return [self.model(**row) for row in rows]
 
     async def create(self, db: Executor, owner_id: UUID, *values: str) -> M | None:
         row: Any = await db.fetchrow(self.create_sql, owner_id, *values)

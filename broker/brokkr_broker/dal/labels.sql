@@ -1,5 +1,8 @@
 -- list_agent_labels --
-SELECT id, agent_id, label FROM agent_labels WHERE agent_id = $1 ORDER BY label LIMIT 10000;
+SELECT id, agent_id, label FROM agent_labels
+ WHERE agent_id = $1 AND label > coalesce($2::text, '')
+ ORDER BY label
+ LIMIT $3;
 
 -- create_agent_label --
 INSERT INTO agent_labels (agent_id, label)
@@ -10,7 +13,10 @@ RETURNING id, agent_id, label;
 DELETE FROM agent_labels WHERE agent_id = $1 AND label = $2 RETURNING id;
 
 -- list_agent_annotations --
-SELECT id, agent_id, key, value FROM agent_annotations WHERE agent_id = $1 ORDER BY key LIMIT 10000;
+SELECT id, agent_id, key, value FROM agent_annotations
+ WHERE agent_id = $1 AND key > coalesce($2::text, '')
+ ORDER BY key
+ LIMIT $3;
 
 -- create_agent_annotation --
 INSERT INTO agent_annotations (agent_id, key, value)
@@ -21,7 +27,10 @@ RETURNING id, agent_id, key, value;
 DELETE FROM agent_annotations WHERE agent_id = $1 AND key = $2 RETURNING id;
 
 -- list_stack_labels --
-SELECT id, stack_id, label FROM stack_labels WHERE stack_id = $1 ORDER BY label LIMIT 10000;
+SELECT id, stack_id, label FROM stack_labels
+ WHERE stack_id = $1 AND label > coalesce($2::text, '')
+ ORDER BY label
+ LIMIT $3;
 
 -- create_stack_label --
 INSERT INTO stack_labels (stack_id, label)
@@ -32,7 +41,10 @@ RETURNING id, stack_id, label;
 DELETE FROM stack_labels WHERE stack_id = $1 AND label = $2 RETURNING id;
 
 -- list_stack_annotations --
-SELECT id, stack_id, key, value FROM stack_annotations WHERE stack_id = $1 ORDER BY key LIMIT 10000;
+SELECT id, stack_id, key, value FROM stack_annotations
+ WHERE stack_id = $1 AND key > coalesce($2::text, '')
+ ORDER BY key
+ LIMIT $3;
 
 -- create_stack_annotation --
 INSERT INTO stack_annotations (stack_id, key, value)

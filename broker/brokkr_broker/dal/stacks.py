@@ -1,16 +1,25 @@
 """Stacks."""
 
+from datetime import datetime
 from uuid import UUID
 
 from brokkr_broker.db import queries
-from brokkr_broker.db.pool import Executor
+from brokkr_broker.db.pool import Executor, Position
 from brokkr_common.wire.stacks import Stack
 
 SQL = queries.load(__name__)
 
 
-async def list_(db: Executor, *, generator_id: UUID | None, limit: int) -> list[Stack]:
-    return [Stack(**row) for row in await db.fetch(SQL.list_, generator_id, limit)]
+async def list_(
+    db: Executor, *, generator_id: UUID | None, after: Position | None, limit: int
+) -> list[Stack]:
+    """All stacks, or those of one generator."""
+    start = after or (None, None)
+    if generator_id is None:
+        rows = await db.fetch(SQL.list_, *start, limit)
+    else:
+        rows = await db.fetch(SQL.list_of_generator, generator_id, *start, limit)
+    return [Stack(**row) for row in rows]
 
 
 async def get(db: Executor, stack_id: UUID) -> Stack | None:
@@ -32,13 +41,15 @@ async def update(
     name: str | None,
     description: str | None,
     set_description: bool,
+    unchanged_since: datetime | None,
 ) -> Stack | None:
-    row = await db.fetchrow(SQL.update, stack_id, name, description, set_description)
+    changes = (name, description, set_description, unchanged_since)
+    row = await db.fetchrow(SQL.update, stack_id, *changes)
     return Stack(**row) if row else None
 
 
-async def delete(db: Executor, stack_id: UUID) -> bool:
-    return await db.fetchval(SQL.delete, stack_id) is not None
+async def delete(db: Executor, stack_id: UUID, *, unchanged_since: datetime | None) -> bool:
+    return await db.fetchval(SQL.delete, stack_id, unchanged_since) is not None
 
 
 async def serves(db: Executor, *, agent_id: UUID, stack_id: UUID) -> bool:

@@ -9,8 +9,10 @@ from brokkr_common.wire.agents import AgentTarget
 SQL = queries.load(__name__)
 
 
-async def list_(db: Executor, agent_id: UUID, *, limit: int) -> list[AgentTarget]:
-    return [AgentTarget(**row) for row in await db.fetch(SQL.list_, agent_id, limit)]
+async def list_(
+    db: Executor, agent_id: UUID, *, after: UUID | None, limit: int
+) -> list[AgentTarget]:
+    return [AgentTarget(**row) for row in await db.fetch(SQL.list_, agent_id, after, limit)]
 
 
 async def create(db: Executor, *, agent_id: UUID, stack_id: UUID) -> AgentTarget | None:

@@ -2,9 +2,9 @@
 SELECT t.id, t.agent_id, t.stack_id
   FROM agent_targets t
   JOIN stacks s ON s.id = t.stack_id AND s.deleted_at IS NULL
- WHERE t.agent_id = $1
+ WHERE t.agent_id = $1 AND t.stack_id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
  ORDER BY t.stack_id
- LIMIT $2;
+ LIMIT $3;
 
 -- create --
 INSERT INTO agent_targets (agent_id, stack_id)

@@ -2,7 +2,9 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -10,6 +12,10 @@ from brokkr_broker import config
 
 Executor = Any
 """A pool or one of its connections: whatever has `fetch`, `fetchrow`, `fetchval`, `execute`."""
+
+
+Position = tuple[datetime, UUID]
+"""Where a page of a list by creation begins: behind the row of this moment and id."""
 
 
 class _Connection(asyncpg.Connection):

@@ -1,6 +1,7 @@
 """Agents: register, change, delete, heartbeat, and what they serve."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import UNSET
@@ -38,22 +39,27 @@ async def create(db: Executor, wanted: AgentCreate) -> AgentCreated:
     return AgentCreated(agent=agent, initial_pak=key.text)
 
 
-async def update(db: Executor, agent_id: UUID, change: AgentUpdate) -> Agent:
+async def update(
+    db: Executor, agent_id: UUID, change: AgentUpdate, *, unchanged_since: datetime | None
+) -> Agent:
     agent = await agents.update(
         db,
         agent_id,
         name=change.name or None,
         cluster_name=change.cluster_name or None,
         status=change.status or None,
+        unchanged_since=unchanged_since,
     )
     if agent is None:
-        raise not_found()
+        await get(db, agent_id)
+        raise errors.PreconditionFailed
     return agent
 
 
-async def delete(db: Executor, agent_id: UUID) -> None:
-    if not await agents.delete(db, agent_id):
-        raise not_found()
+async def delete(db: Executor, agent_id: UUID, *, unchanged_since: datetime | None) -> None:
+    if not await agents.delete(db, agent_id, unchanged_since=unchanged_since):
+        await get(db, agent_id)
+        raise errors.PreconditionFailed
 
 
 async def record_heartbeats(db: Executor, agent_ids: Sequence[UUID]) -> list[None | Exception]:

@@ -1,5 +1,6 @@
 """Generators: register, change, delete."""
 
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import UNSET
@@ -35,7 +36,9 @@ async def create(db: Executor, wanted: GeneratorCreate) -> GeneratorWithKey:
     return GeneratorWithKey(generator=generator, pak=key.text)
 
 
-async def update(db: Executor, generator_id: UUID, change: GeneratorUpdate) -> Generator:
+async def update(
+    db: Executor, generator_id: UUID, change: GeneratorUpdate, *, unchanged_since: datetime | None
+) -> Generator:
     generator = await generators.update(
         db,
         generator_id,
@@ -43,12 +46,15 @@ async def update(db: Executor, generator_id: UUID, change: GeneratorUpdate) -> G
         description=change.description or None,
         set_description=change.description is not UNSET,
         is_active=None if change.is_active is UNSET else change.is_active,
+        unchanged_since=unchanged_since,
     )
     if generator is None:
-        raise not_found()
+        await get(db, generator_id)
+        raise errors.PreconditionFailed
     return generator
 
 
-async def delete(db: Executor, generator_id: UUID) -> None:
-    if not await generators.delete(db, generator_id):
-        raise not_found()
+async def delete(db: Executor, generator_id: UUID, *, unchanged_since: datetime | None) -> None:
+    if not await generators.delete(db, generator_id, unchanged_since=unchanged_since):
+        await get(db, generator_id)
+        raise errors.PreconditionFailed

@@ -1,5 +1,6 @@
 """Stacks: who may see and change them, and what happens to them."""
 
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import UNSET
@@ -47,7 +48,14 @@ async def create(db: Executor, wanted: StackCreate, identity: Identity) -> Stack
     )
 
 
-async def update(db: Executor, stack_id: UUID, change: StackUpdate, identity: Identity) -> Stack:
+async def update(
+    db: Executor,
+    stack_id: UUID,
+    change: StackUpdate,
+    identity: Identity,
+    *,
+    unchanged_since: datetime | None,
+) -> Stack:
     current = await get(db, stack_id, identity)
     if change.id not in (UNSET, stack_id):
         raise errors.Invalid("id differs from the path", code="stack_id_mismatch", field="id")
@@ -63,12 +71,18 @@ async def update(db: Executor, stack_id: UUID, change: StackUpdate, identity: Id
         name=change.name or None,
         description=change.description or None,
         set_description=change.description is not UNSET,
+        unchanged_since=unchanged_since,
     )
     if stack is None:
-        raise errors.NotFound("no stack has this id", code="stack_not_found")
+        await get(db, stack_id, identity)
+        raise errors.PreconditionFailed
     return stack
 
 
-async def delete(db: Executor, stack_id: UUID, identity: Identity) -> None:
+async def delete(
+    db: Executor, stack_id: UUID, identity: Identity, *, unchanged_since: datetime | None
+) -> None:
     await get(db, stack_id, identity)
-    await stacks.delete(db, stack_id)
+    if not await stacks.delete(db, stack_id, unchanged_since=unchanged_since):
+        await get(db, stack_id, identity)
+        raise errors.PreconditionFailed
