@@ -105,7 +105,9 @@ def test_deleting_our_resources_leaves_every_workload_running(
     wait_applied(kubectl, stack, pushed["sequence_id"])
     assert _uids(kubectl, unique) == before
 
-    kubectl.run("delete", "crd", "brokkrstacks.brokkr.io")
+    definition = kubectl.get("crd", "brokkrstacks.brokkr.io")["metadata"]["uid"]
+    kubectl.run("delete", "crd", "brokkrstacks.brokkr.io", "--wait=false")
+    eventually(lambda: _made_anew(kubectl, definition))
     eventually(lambda: kubectl.stack(stack))
     wait_applied(kubectl, stack, pushed["sequence_id"])
     assert _uids(kubectl, unique) == before
@@ -139,6 +141,11 @@ def test_without_the_agent_nothing_of_ours_blocks_a_deletion(
     kubectl.run("delete", "crd", "brokkrstacks.brokkr.io", timeout=10)
     time.sleep(1)
     assert kubectl.get("-n", "default", "configmap", unique)
+
+
+def _made_anew(kubectl: Kubectl, uid: str) -> bool:
+    found = kubectl.get("crd", "brokkrstacks.brokkr.io")
+    return bool(found and found["metadata"]["uid"] != uid)
 
 
 def _labelled(name: str, namespace: str, stack: str, owner: str, *, owned_by: str = "") -> str:

@@ -10,13 +10,18 @@ from typing import Any, Literal
 
 from brokkr_common.wire.deployments import TargetObject
 from brokkr_operator.clients.kube.client import Kube
-from brokkr_operator.errors import KubeConflict, KubeNotFound
+from brokkr_operator.errors import KubeConflict, KubeNotFound, KubeUnavailable
 from brokkr_operator.resources import brokkrstack, names, payload
 from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.resources.objects import Entry, Key
 from brokkr_operator.sync.store import Store
 
 logger = logging.getLogger(__name__)
+
+
+_DEFINITION = Entry(
+    Key("apiextensions.k8s.io", "CustomResourceDefinition", "", f"brokkrstacks.{names.GROUP}"), "v1"
+)
 
 
 class Mirror:
@@ -81,7 +86,14 @@ class Mirror:
                     await self._kube.delete(live)
                     self._store.remove(stack.name, stack.uid)
 
+    async def _check_definition(self) -> None:
+        """While somebody deletes our CRD, a new resource of it would only hold that up."""
+        live = await self._kube.find(_DEFINITION)
+        if live and "deletionTimestamp" in live["metadata"]:
+            raise KubeUnavailable(f"{_DEFINITION.key} is being deleted")
+
     async def _create(self, target: TargetObject) -> None:
+        await self._check_definition()
         unique = f"{self._agent_id}/{target.stack_id}"
         name = names.slug(target.stack_name, unique=unique)
         pieces = [] if target.is_deletion_marker else payload.split(target.yaml_content)
