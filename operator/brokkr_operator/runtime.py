@@ -50,6 +50,8 @@ class Runtime:
     pulling: Loop = field(init=False)
     reporting: Loop = field(init=False)
     beating: Loop = field(init=False)
+    last_beat: datetime | None = None
+    broker_error: str | None = "not connected yet"
     _changed: bool = False
 
     def __post_init__(self) -> None:
@@ -86,6 +88,8 @@ class Runtime:
                 self.pulling.wake()
             return
         old, new = self.store.put(body)
+        if new.agent_id != str(self.agent_id):
+            return
         changed = old is None or old.generation != new.generation or old.uid != new.uid
         if kind is None or changed:  # None: the watch begins (again), so look at everything
             self.queue.add(new.name)
@@ -107,20 +111,21 @@ class Runtime:
         await self.outbox.flush()
 
     async def _beat(self) -> None:
-        error: str | None = None
         try:
             agent = await heartbeat.beat(self.broker, self.agent_id)
-            if self.pull.paused != (agent.status is not AgentStatus.ACTIVE):
-                self.pull.paused = not self.pull.paused
-                logger.info("paused" if self.pull.paused else "resumed by the broker")
+            self.last_beat, self.broker_error = datetime.now(UTC), self.pull.last_error
+            paused = agent.status is not AgentStatus.ACTIVE
+            if paused != self.pull.paused:
+                self.pull.paused = paused
+                logger.info("paused by the broker" if paused else "active")
                 self.pulling.wake()
         except BrokerError as e:
-            error = str(e)
-        await self._show(error or self.pull.last_error)
-        if error:
-            raise BrokerError(error)
+            self.broker_error = str(e)
+            await self._show()
+            raise
+        await self._show()
 
-    async def _show(self, error: str | None) -> None:
+    async def _show(self) -> None:
         """Write the BrokkrAgent's status, if anything of it changed."""
         agent = self.config.agent
         kind = await self.kube.discovery.find(names.API_VERSION, brokkragent.KIND)
@@ -132,7 +137,7 @@ class Runtime:
         old = found.get("status") or {}
         new = brokkragent.status(
             old,
-            error=error,
+            error=self.broker_error,
             paused=self.pull.paused,
             stacks=self.pull.stacks,
             version=__version__,

@@ -99,7 +99,7 @@ class Reconciler:
         old = stack.inventory or ()
         intended = inventory.intend(old, [step.entry for step in steps])
         if stack.inventory is None or len(intended) > len(old):
-            stack = await self._write_intent(stack, intended)
+            await self._write_intent(stack, intended)
         work = Pass(self.kube, agent_id=self.agent_id, concurrency=self.concurrency)
         try:
             await work.run(steps)
@@ -179,7 +179,7 @@ class Reconciler:
         owner = self._owner(stack)
         if known is None:
             known = tuple(await recovery.scan(self.kube, owner))
-            stack = await self._write_intent(stack, list(known))
+            await self._write_intent(stack, known)
         pruned = await prune.prune(self.kube, inventory.to_prune(known, ()), owner)
         if pruned.failed:
             return self._prune_failed(pruned, [entry for entry, _ in pruned.failed])
@@ -212,15 +212,14 @@ class Reconciler:
             return None  # somebody deleted the definition; sync brings it back
         return await self.kube.find_in(kind, "", name)
 
-    async def _write_intent(self, stack: BrokkrStack, intended: Sequence[Entry]) -> BrokkrStack:
+    async def _write_intent(self, stack: BrokkrStack, intended: Sequence[Entry]) -> None:
+        """Before anything is touched: what is here, and what is about to be."""
         entries = [entry.dump() for entry in intended]
         written = {"inventory": entries, "objects": len(entries)}
         kind = await self.kube.discovery.find(names.API_VERSION, brokkrstack.KIND)
         body = await self.kube.merge(kind, stack.name, {"status": written}, subresource="status")
-        fresh = brokkrstack.load(body)
-        if fresh.uid != stack.uid:
+        if body["metadata"]["uid"] != stack.uid:
             raise StackError("made anew meanwhile", reason=Reason.PROGRESSING, stalled=False)
-        return fresh
 
     async def _write_down(
         self, fresh: BrokkrStack, attempted: BrokkrStack, result: Outcome

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 
@@ -32,6 +33,7 @@ class Worker:
         resync_interval: float,
         health_interval: float,
         clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._reconciler = reconciler
         self._queue = queue
@@ -40,6 +42,7 @@ class Worker:
         self._resync = resync_interval
         self._health = health_interval
         self._clock = clock
+        self._jitter = jitter
         self._full: dict[str, float] = {}
         self._looks: dict[str, float] = {}
 
@@ -64,7 +67,8 @@ class Worker:
             seen = await self._reconciler.check_health(name)
         else:
             seen = await self._reconciler.reconcile(name)
-            self._full[name] = self._clock()
+            # NB: so that stacks which start together do not come due together for ever.
+            self._full[name] = self._clock() - self._resync * 0.1 * self._jitter()
         if seen is None:
             self._queue.drop(name)
             self._full.pop(name, None)

@@ -51,7 +51,8 @@ class Mirror:
         kind = await self._kube.discovery.find(names.API_VERSION, brokkrstack.KIND)
         async for body in self._kube.list_(kind):
             _, stack = self._store.put(body)
-            self._wake(stack.name)
+            if stack.agent_id == self._agent_id:
+                self._wake(stack.name)
         self._store.complete = True
 
     def matches(self, wanted: Sequence[tuple[str, str]]) -> bool:

@@ -22,8 +22,7 @@ class Pull:
         self._etag: str | None = None
         self._wanted: list[tuple[str, str]] = []
         self._lost: set[str] = set()
-        self.paused = False
-        self.last_success: float | None = None
+        self.paused = True  # until the broker has said otherwise
         self.last_error: str | None = None
 
     @property
@@ -51,7 +50,7 @@ class Pull:
         metrics.poll_requests.labels("success").inc()
         metrics.poll_duration.observe(time.perf_counter() - started)
         metrics.last_poll.set_to_current_time()
-        self.last_success, self.last_error = time.time(), None
+        self.last_error = None
         return news
 
     async def _pull(self) -> bool:

@@ -55,11 +55,9 @@ class Probes:
         broker: dict[str, Any] = {"connected": False, "last_heartbeat": None}
         if self.runtime:
             kubernetes = await self._kubernetes(self.runtime)
-            pull = self.runtime.pull
-            last = pull.last_success
-            broker["connected"] = last is not None and pull.last_error is None
-            if last:
-                broker["last_heartbeat"] = datetime.fromtimestamp(last, UTC).isoformat()
+            beat = self.runtime.last_beat
+            broker["connected"] = self.runtime.broker_error is None
+            broker["last_heartbeat"] = beat.isoformat() if beat else None
         healthy = kubernetes["connected"] and broker["connected"]
         return {
             "status": "healthy" if healthy else "unhealthy",
