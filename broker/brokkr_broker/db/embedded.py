@@ -44,6 +44,13 @@ class Server:
 
     def start(self, *, owner: bool) -> None:
         """Start the server unless it runs. Raises StartupError. Blocks; run it in a thread."""
+        try:
+            self._start(owner=owner)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, *, owner: bool) -> None:
         self._prepare()
         if owner:
             self._take_lock()
