@@ -103,11 +103,12 @@ CREATE TRIGGER agents_delete AFTER UPDATE OF deleted_at ON agents
 -- stacks, less the markers that it reported as done; `without_applied`: less everything that it
 -- reported as applied. Each LIMIT 1 is one index look-up, whatever the history.
 CREATE FUNCTION agent_wanted(agent uuid, without_applied boolean)
-RETURNS TABLE (id uuid, sequence_id bigint) LANGUAGE sql STABLE AS $$
-    SELECT d.id, d.sequence_id
-      FROM (SELECT newest.id, newest.sequence_id, newest.is_deletion_marker
+RETURNS TABLE (id uuid, sequence_id bigint, stack_name text) LANGUAGE sql STABLE AS $$
+    SELECT d.id, d.sequence_id, d.stack_name
+      FROM (SELECT newest.id, newest.sequence_id, newest.is_deletion_marker, newest.stack_name
               FROM agent_stacks served
-             CROSS JOIN LATERAL (SELECT o.id, o.sequence_id, o.is_deletion_marker
+             CROSS JOIN LATERAL (SELECT o.id, o.sequence_id, o.is_deletion_marker,
+                                        s.name::text AS stack_name
                                    FROM stacks s
                                    JOIN deployment_objects o ON o.stack_id = s.id
                                   WHERE s.id = served.stack_id AND s.deleted_at IS NULL
@@ -116,10 +117,11 @@ RETURNS TABLE (id uuid, sequence_id bigint) LANGUAGE sql STABLE AS $$
                                   LIMIT 1) newest
              WHERE served.agent_id = agent
              UNION ALL
-            SELECT marker.id, marker.sequence_id, true
+            SELECT marker.id, marker.sequence_id, true, marker.stack_name
               FROM stack_removals r
-             CROSS JOIN LATERAL (SELECT m.id, m.sequence_id
+             CROSS JOIN LATERAL (SELECT m.id, m.sequence_id, s.name::text AS stack_name
                                    FROM deployment_objects m
+                                   JOIN stacks s ON s.id = m.stack_id
                                   WHERE m.id = r.deployment_object_id
                                   LIMIT 1) marker
              WHERE r.agent_id = agent) d

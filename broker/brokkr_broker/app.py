@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import logging
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -16,10 +15,10 @@ from brokkr_broker.db import pool
 from brokkr_broker.db.batching import Batcher
 from brokkr_broker.events.bus import Bus
 from brokkr_broker.metrics import Metrics
-from brokkr_broker.services import agents, events
+from brokkr_broker.services import agents, deployments, events
 from brokkr_broker.services.keys import KeyRing
 
-logger = logging.getLogger(__name__)
+_CLOSE_SECONDS = 5
 
 
 @contextlib.asynccontextmanager
@@ -31,19 +30,25 @@ async def open_context(config: BrokerConfig, url: str, metrics: Metrics) -> Asyn
     bus.subscribe(keys.hear)
     reports = Batcher(functools.partial(events.record, db))
     heartbeats = Batcher(functools.partial(agents.record_heartbeats, db))
+    polls = Batcher(functools.partial(deployments.poll, db))
     listening = asyncio.create_task(bus.run())
     try:
-        yield Context(config, metrics, db, keys, reports, heartbeats, asyncio.Event())
+        yield Context(config, metrics, db, keys, reports, heartbeats, polls, asyncio.Event())
     finally:
         await reports.close()
         await heartbeats.close()
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
-        db.terminate() if _broken(db) else await db.close()
+        await _close(db)
 
 
-def _broken(db: "asyncpg.Pool[asyncpg.Record]") -> bool:
-    return db.is_closing()
+async def _close(db: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """A database that does not answer must not keep the broker from ending."""
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await db.close()
+    except TimeoutError:
+        db.terminate()
 
 
 def create_app(context: Context) -> web.Application:

@@ -26,6 +26,7 @@ class Context:
     keys: KeyRing
     reports: Batcher[Report, AgentEvent]
     heartbeats: Batcher[UUID, None]
+    polls: Batcher[tuple[UUID, bool], str]
     stopping: asyncio.Event
 
 

@@ -83,16 +83,17 @@ async def heartbeat(request: web.Request) -> web.Response:
 
 
 async def target_state(request: web.Request) -> web.Response:
-    """Conditional: an unchanged state is a 304 after one statement that reads no YAML."""
-    db = request.app[CONTEXT].db
+    """Conditional: an unchanged state is a 304 that reads no YAML."""
+    context, agent_id = request.app[CONTEXT], parsing.path_id(request)
     full = request.query.get("mode") == TargetStateMode.FULL
     mode = TargetStateMode.FULL if full else TargetStateMode.INCREMENTAL
-    known = request.headers.get("If-None-Match")
-    found, tag = await deployments.target_state(db, parsing.path_id(request), mode, known=known)
-    headers = {"ETag": tag, "Brokkr-Target-State-Mode": mode.value}
-    if found is None:
-        return web.Response(status=304, headers=headers)
-    return responses.json(found, headers=headers)
+    headers = {"Brokkr-Target-State-Mode": mode.value}
+    if known := request.headers.get("If-None-Match"):
+        tag = await context.polls.submit((agent_id, not full))
+        if tag == known:
+            return web.Response(status=304, headers={**headers, "ETag": tag})
+    found, tag = await deployments.target_state(context.db, agent_id, mode)
+    return responses.json(found, headers={**headers, "ETag": tag})
 
 
 async def list_stacks(request: web.Request) -> web.Response:

@@ -1,5 +1,6 @@
 """Deployment objects, and the target state of an agent."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from brokkr_broker.db import queries
@@ -29,8 +30,13 @@ async def list_(
     return [DeploymentObject(**row) for row in rows]
 
 
-async def wanted(db: Executor, agent_id: UUID, *, without_applied: bool) -> list[UUID]:
-    return [row["id"] for row in await db.fetch(SQL.wanted, agent_id, without_applied)]
+async def wanted(db: Executor, asks: Sequence[tuple[UUID, bool]]) -> list[list[tuple[UUID, str]]]:
+    """For each (agent, without what it reported as applied): objects and names of their stacks."""
+    found: list[list[tuple[UUID, str]]] = [[] for _ in asks]
+    agents, without_applied = ([ask[i] for ask in asks] for i in (0, 1))
+    for row in await db.fetch(SQL.wanted, agents, without_applied):
+        found[row["position"] - 1].append((row["id"], row["stack_name"]))
+    return found
 
 
 async def targets(db: Executor, agent_id: UUID, *, without_applied: bool) -> list[TargetObject]:

@@ -23,16 +23,20 @@ SELECT id, created_at, updated_at, deleted_at, sequence_id, stack_id, yaml_conte
  LIMIT $4;
 
 -- wanted --
--- The ids of an agent's target state, in ascending sequence; never the YAML.
-SELECT id FROM agent_wanted($1, $2) ORDER BY sequence_id;
+-- What many agents should run, each in ascending sequence; never the YAML. The position says which
+-- question a row answers.
+SELECT ask.position, w.id, w.stack_name
+  FROM unnest($1::uuid[], $2::boolean[])
+       WITH ORDINALITY AS ask (agent_id, without_applied, position)
+ CROSS JOIN LATERAL agent_wanted(ask.agent_id, ask.without_applied) w
+ ORDER BY ask.position, w.sequence_id;
 
 -- targets --
 -- The target state itself, with the names of the stacks.
 SELECT d.id, d.created_at, d.updated_at, d.deleted_at, d.sequence_id, d.stack_id, d.yaml_content,
-       d.yaml_checksum, d.submitted_at, d.is_deletion_marker, s.name AS stack_name
+       d.yaml_checksum, d.submitted_at, d.is_deletion_marker, w.stack_name
   FROM agent_wanted($1, $2) w
   JOIN deployment_objects d ON d.id = w.id
-  JOIN stacks s ON s.id = d.stack_id
  ORDER BY d.sequence_id;
 
 -- count --

@@ -12,6 +12,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -38,12 +39,15 @@ class Server:
         self._max_connections = max_connections
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[Any] | None = None
+        self._mutex = threading.Lock()
+        self._stopped = False
 
     def url(self, database: str = "brokkr") -> str:
         return f"postgresql://brokkr@/{database}?host={self.sockets}"
 
     def start(self, *, owner: bool) -> None:
         """Start the server unless it runs. Raises StartupError. Blocks; run it in a thread."""
+        self._stopped = False
         try:
             self._start(owner=owner)
         except BaseException:
@@ -62,25 +66,28 @@ class Server:
 
     def ensure(self) -> bool:
         """Start the server again if it died. Returns whether it had to be started. Blocks."""
-        if self._process:
-            self._process.poll()  # a child that died is a zombie, and looks alive, until then
-        if self._pid():
-            return False
-        self._launch()
-        return True
+        with self._mutex:
+            if self._process:
+                self._process.poll()  # a child that died is a zombie, and looks alive, until then
+            if self._stopped or self._pid():
+                return False
+            self._launch()
+            return True
 
     def stop(self) -> None:
         """Stop the server where this process is to do so. SIGINT: clients are sent away."""
-        if self._process:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(timeout=60)
-        elif self._lock and (pid := self._pid()):
-            os.kill(pid, signal.SIGINT)
-            while self._pid():
-                time.sleep(0.02)
-        if self._lock:
-            self._lock.close()
-        self._process = self._lock = None
+        with self._mutex:
+            self._stopped = True
+            if self._process:
+                self._process.send_signal(signal.SIGINT)
+                self._process.wait(timeout=60)
+            elif self._lock and (pid := self._pid()):
+                os.kill(pid, signal.SIGINT)
+                while self._pid():
+                    time.sleep(0.02)
+            if self._lock:
+                self._lock.close()
+            self._process = self._lock = None
 
     def _prepare(self) -> None:
         for folder in (self.home, self.data, self.sockets):

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from uuid import UUID
 
 from brokkr_broker import errors
@@ -79,23 +80,24 @@ async def get(db: Executor, object_id: UUID, identity: Identity) -> DeploymentOb
     return found
 
 
+async def poll(db: Executor, asks: Sequence[tuple[UUID, bool]]) -> list[str | Exception]:
+    """For a Batcher: the tags of many agents' states, in one statement that reads no YAML."""
+    return [etag(found) for found in await deployments.wanted(db, asks)]
+
+
 async def target_state(
-    db: Executor, agent_id: UUID, mode: TargetStateMode, *, known: str | None
-) -> tuple[list[TargetObject] | None, str]:
-    """What the agent should run, and its tag; None where the tag is the `known` one.
-
-    With a known tag, an unchanged state is one indexed statement that reads no YAML.
-    """
+    db: Executor, agent_id: UUID, mode: TargetStateMode
+) -> tuple[list[TargetObject], str]:
+    """What the agent should run, and its tag."""
     incremental = mode is TargetStateMode.INCREMENTAL
-    if known:
-        ids = await deployments.wanted(db, agent_id, without_applied=incremental)
-        if etag(ids) == known:
-            return None, known
     found = await deployments.targets(db, agent_id, without_applied=incremental)
-    return found, etag([target.id for target in found])
+    return found, etag([(target.id, target.stack_name) for target in found])
 
 
-def etag(object_ids: list[UUID]) -> str:
-    """Objects are immutable, so their ids in order say everything."""
-    digest = hashlib.blake2b(b"".join(i.bytes for i in object_ids), digest_size=16)
+def etag(found: Sequence[tuple[UUID, str]]) -> str:
+    """Objects are immutable: their ids in order and the names of their stacks say everything."""
+    digest = hashlib.blake2b(digest_size=16)
+    for object_id, stack_name in found:
+        digest.update(object_id.bytes)
+        digest.update(stack_name.encode() + b"\0")
     return f'"{digest.hexdigest()}"'

@@ -50,8 +50,9 @@ async def test_a_key_rotated_by_command_is_dead_on_every_broker(
 async def test_a_lost_notification_channel_empties_the_cache(
     broker: RunningBroker, database: str
 ) -> None:
-    await broker.admin.ask("GET", "/stacks")
     connection = await asyncpg.connect(database)
+    await _listening(connection)
+    await broker.admin.ask("GET", "/stacks")
     # Given a channel that breaks, and a key that changes without a word
     await connection.execute("ALTER TABLE admin_role DISABLE TRIGGER admin_role_forget_key")
     await connection.execute("UPDATE admin_role SET pak_hash = 'other'")
@@ -64,6 +65,16 @@ async def test_a_lost_notification_channel_empties_the_cache(
     async with asyncio.timeout(20):
         while (await broker.admin.call("GET", "/stacks"))[0] != 401:
             await asyncio.sleep(0.05)
+
+
+async def _listening(connection: asyncpg.Connection) -> None:
+    """Until the broker listens: that it does not yet is a reason to forget every key as well."""
+    async with asyncio.timeout(10):
+        while not await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND query = 'SELECT 1' AND application_name = ''"
+        ):
+            await asyncio.sleep(0.02)
 
 
 def test_ten_brokers_start_at_once_on_an_empty_database(databases: Databases) -> None:

@@ -130,7 +130,12 @@ async def test_an_unchanged_state_is_not_sent_again(broker: RunningBroker) -> No
     status, body, _ = await agent.call("GET", path, headers=tag)
     assert (status, body) == (304, b"")
 
+    await broker.admin.ask("PUT", f"/stacks/{stack}", {"name": "renamed"})
+    status, [target], headers = await agent.call("GET", path, headers=tag)
+    assert (status, target["stack_name"]) == (200, "renamed")
+
     await broker.push(stack)
+    tag = {"If-None-Match": headers["ETag"]}
     status, _, _ = await agent.call("GET", path, headers=tag)
     assert status == 200
 
@@ -142,6 +147,7 @@ async def test_statements_per_poll(broker: RunningBroker) -> None:
     path = f"/agents/{agent_id}/target-state?mode=full"
     _, _, headers = await agent.call("GET", path)
     await agent.ask("POST", f"/agents/{agent_id}/heartbeat")  # a connection learns types once
+    await agent.call("GET", path, headers={"If-None-Match": '"other"'})
     seen: list[str] = []
     for holder in broker.context.db._holders:
         if holder._con:
