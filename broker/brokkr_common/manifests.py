@@ -202,7 +202,7 @@ class _Walk:
     def _scalar(self, event: Any, line: int) -> None:
         self._count(1, line)
         if not self._frames:
-            if event.value or event.style:
+            if event.value or event.style or event.tag:
                 self._fail("not an object (a mapping with apiVersion and kind)", line)
             return
         frame = self._frames[-1]

@@ -17,6 +17,7 @@ OK = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
     [
         ("- 1", 1, 1, "not an object"),
         ("hello", 1, 1, "not an object"),
+        ("!", 1, 1, "not an object"),
         (OK + "---\nkind: X\n", 2, 5, "apiVersion is missing"),
         (OK + "---\n# empty\n---\napiVersion: v1\nkind: X\n", 3, 7, "metadata.name is missing"),
         (OK + "data: {a: 1, a: 2}\n", 1, 4, "duplicate key 'a'"),
