@@ -225,6 +225,16 @@ def wait_applied(
     return eventually(probe, seconds=seconds)
 
 
+def deployed(
+    broker: Broker, agent: Agent, kubectl: Kubectl, name: str, yaml: str
+) -> tuple[str, dict[str, Any]]:
+    """A new stack of an agent, with a first version that is applied. Returns its id and that."""
+    stack = broker.stack(name, agent_id=agent.id)
+    pushed = broker.push(stack, yaml)
+    wait_applied(kubectl, stack, pushed["sequence_id"])
+    return stack, pushed
+
+
 def stop_all(*processes: Process) -> None:
     for process in processes:
         with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):

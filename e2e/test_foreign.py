@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import manifests as m
-from harness import Agent, Broker, Kubectl, eventually, wait_applied
+from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied
 
 
 def test_objects_of_others_survive_a_deletion_marker(
@@ -13,9 +13,8 @@ def test_objects_of_others_survive_a_deletion_marker(
 ) -> None:
     # Given a namespace that was there before, and a stack that puts things into it
     kubectl.apply(m.namespace(unique))
-    stack = broker.stack(unique, agent_id=agent.id)
     text = m.bundle(m.namespace(unique), m.config_map("own", unique), m.config_map("taken", unique))
-    wait_applied(kubectl, stack, broker.push(stack, text)["sequence_id"])
+    stack, _ = deployed(broker, agent, kubectl, unique, text)
     own = kubectl.get("-n", unique, "configmap", "own")
     # and objects of others that look like the stack's: another owner, no owner, an owned one
     for name, owner in (("other-agent", "11111111-1111-4111-8111-111111111111"), ("no-owner", "")):
@@ -40,9 +39,8 @@ def test_objects_of_others_survive_a_deletion_marker(
 def test_an_object_with_owner_references_is_never_pruned(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
-    stack = broker.stack(unique, agent_id=agent.id)
     text = m.bundle(m.config_map(f"{unique}-a", "default"), m.config_map(f"{unique}-b", "default"))
-    wait_applied(kubectl, stack, broker.push(stack, text)["sequence_id"])
+    stack, _ = deployed(broker, agent, kubectl, unique, text)
     parent = kubectl.get("-n", "default", "configmap", f"{unique}-a")["metadata"]["uid"]
     reference = (
         '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap",'
@@ -61,9 +59,8 @@ def test_an_object_with_owner_references_is_never_pruned(
 def test_a_namespace_goes_only_when_nothing_else_is_in_it(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
-    stack = broker.stack(unique, agent_id=agent.id)
     text = m.bundle(m.namespace(unique), m.config_map("own", unique))
-    wait_applied(kubectl, stack, broker.push(stack, text)["sequence_id"])
+    stack, _ = deployed(broker, agent, kubectl, unique, text)
     kubectl.apply(m.config_map("foreign", unique))
 
     marker = broker.push_marker(stack)
@@ -78,9 +75,8 @@ def test_a_namespace_goes_only_when_nothing_else_is_in_it(
 def test_a_namespace_dropped_from_the_stack_stays_while_the_stack_uses_it(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
-    stack = broker.stack(unique, agent_id=agent.id)
     both = m.bundle(m.namespace(unique), m.config_map("own", unique))
-    wait_applied(kubectl, stack, broker.push(stack, both)["sequence_id"])
+    stack, _ = deployed(broker, agent, kubectl, unique, both)
 
     second = broker.push(stack, m.config_map("own", unique))
 

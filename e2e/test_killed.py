@@ -7,7 +7,7 @@ import pytest
 
 import clusters
 import manifests as m
-from harness import Agent, Broker, Kubectl, eventually, wait_applied
+from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied
 
 _COUNT = 200
 
@@ -69,9 +69,7 @@ def test_api_server_killed_and_back(
 ) -> None:
     if not isinstance(cluster, clusters.LocalCluster):
         pytest.skip("only a control plane of our own may be killed")
-    stack = broker.stack(unique, agent_id=agent.id)
-    first = broker.push(stack, m.config_map(unique, "default"))
-    wait_applied(kubectl, stack, first["sequence_id"])
+    stack, _ = deployed(broker, agent, kubectl, unique, m.config_map(unique, "default"))
 
     cluster.stop_component("kube-apiserver", signal.SIGKILL)
     second = broker.push(stack, m.config_map(unique, "default", "2"))

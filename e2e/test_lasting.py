@@ -5,15 +5,13 @@ import time
 import requests
 
 import manifests as m
-from harness import Agent, Broker, Kubectl, eventually, wait_applied
+from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied
 
 
 def test_ten_polls_later_everything_is_still_there(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
-    stack = broker.stack(unique, agent_id=agent.id)
-    pushed = broker.push(stack, m.config_map(unique, "default"))
-    wait_applied(kubectl, stack, pushed["sequence_id"])
+    _stack, pushed = deployed(broker, agent, kubectl, unique, m.config_map(unique, "default"))
     uid = kubectl.get("-n", "default", "configmap", unique)["metadata"]["uid"]
 
     polls = _polls(agent)
@@ -45,9 +43,7 @@ def test_a_failed_apply_succeeds_once_its_cause_is_gone(
 def test_a_hand_deleted_object_comes_back(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
-    stack = broker.stack(unique, agent_id=agent.id)
-    pushed = broker.push(stack, m.config_map(unique, "default"))
-    wait_applied(kubectl, stack, pushed["sequence_id"])
+    _stack, _ = deployed(broker, agent, kubectl, unique, m.config_map(unique, "default"))
 
     kubectl.run("-n", "default", "delete", "configmap", unique)
 
@@ -57,9 +53,7 @@ def test_a_hand_deleted_object_comes_back(
 def test_a_finished_job_that_changed_is_made_anew_but_never_for_an_invalid_one(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
-    stack = broker.stack(unique, agent_id=agent.id)
-    first = broker.push(stack, m.job(unique, "default", "example.com/a:1"))
-    wait_applied(kubectl, stack, first["sequence_id"])
+    stack, _ = deployed(broker, agent, kubectl, unique, m.job(unique, "default", "example.com/a:1"))
     eventually(lambda: _is_complete(kubectl, unique))
     uid = kubectl.get("-n", "default", "job", unique)["metadata"]["uid"]
     # When its successor is not valid, it stays
@@ -76,9 +70,7 @@ def test_a_finished_job_that_changed_is_made_anew_but_never_for_an_invalid_one(
 def test_the_cluster_is_held_without_the_broker(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
-    stack = broker.stack(unique, agent_id=agent.id)
-    pushed = broker.push(stack, m.config_map(unique, "default"))
-    wait_applied(kubectl, stack, pushed["sequence_id"])
+    _stack, _ = deployed(broker, agent, kubectl, unique, m.config_map(unique, "default"))
     # Given no broker, and an agent that has just been restarted
     broker.kill()
     agent.kill()
@@ -101,9 +93,7 @@ def test_the_cluster_is_held_without_the_broker(
 def test_untargeting_keeps_the_objects(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
-    stack = broker.stack(unique, agent_id=agent.id)
-    pushed = broker.push(stack, m.config_map(unique, "default"))
-    wait_applied(kubectl, stack, pushed["sequence_id"])
+    stack, _ = deployed(broker, agent, kubectl, unique, m.config_map(unique, "default"))
 
     broker.ask("DELETE", f"/agents/{agent.id}/targets/{stack}")
 
@@ -120,9 +110,7 @@ def test_untargeting_keeps_the_objects(
 def test_a_paused_agent_keeps_what_is_there_and_takes_nothing_new(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
-    stack = broker.stack(unique, agent_id=agent.id)
-    first = broker.push(stack, m.config_map(unique, "default"))
-    wait_applied(kubectl, stack, first["sequence_id"])
+    stack, _ = deployed(broker, agent, kubectl, unique, m.config_map(unique, "default"))
 
     broker.ask("PUT", f"/agents/{agent.id}", {"status": "INACTIVE"})
     eventually(lambda: _condition(kubectl, agent, "Ready")["reason"] == "Paused")
