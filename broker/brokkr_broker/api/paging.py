@@ -20,7 +20,6 @@ from brokkr_broker.api import responses
 from brokkr_broker.api.route import Query
 from brokkr_broker.context import CONTEXT
 
-M = TypeVar("M", bound=msgspec.Struct)
 P = TypeVar("P")
 
 QUERY = (

@@ -39,7 +39,7 @@ class Reconciler:
     namespace: str
     concurrency: int
     limits: manifests.Limits = field(
-        default_factory=lambda: manifests.Limits(bytes=64 * 1024 * 1024)
+        default_factory=lambda: manifests.Limits(bytes=payload.MAX_TEXT_BYTES)
     )
     now: Callable[[], datetime] = _utcnow
 
