@@ -225,6 +225,20 @@ def wait_applied(
     return eventually(probe, seconds=seconds)
 
 
+def wait_reported(
+    broker: Broker, agent: Agent, object_id: str, status: str = "SUCCESS", *, seconds: float = 30
+) -> None:
+    """Until the newest event of a version at the broker has a status."""
+
+    def probe() -> bool:
+        newest = next(iter(broker.events(agent.id, object_id)), None)
+        assert newest, "no event"
+        assert newest["status"] == status, newest
+        return True
+
+    eventually(probe, seconds=seconds)
+
+
 def deployed(
     broker: Broker, agent: Agent, kubectl: Kubectl, name: str, yaml: str
 ) -> tuple[str, dict[str, Any]]:

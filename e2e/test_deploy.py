@@ -1,7 +1,7 @@
 """A push becomes objects in the cluster, and `kubectl get brokkrstacks` tells the truth."""
 
 import manifests as m
-from harness import Agent, Broker, Kubectl, eventually, wait_applied
+from harness import Agent, Broker, Kubectl, eventually, wait_applied, wait_reported
 
 
 def test_objects_are_applied_in_an_order_that_works(
@@ -94,6 +94,6 @@ def test_a_deleted_stack_and_a_marker_remove_what_they_own_and_nothing_else(
         eventually(lambda n=name: kubectl.get("-n", "default", "configmap", n) is None)
         eventually(lambda s=stack: kubectl.stack(s) is None, what="the BrokkrStack goes last")
     assert kubectl.get("-n", "default", "configmap", f"{unique}-foreign")
-    assert broker.events(agent.id, marker["id"])[0]["status"] == "SUCCESS"
+    wait_reported(broker, agent, marker["id"])
     state = broker.ask("GET", f"/agents/{agent.id}/target-state?mode=full")
     assert state == [], "a marker that was reported is not served again"

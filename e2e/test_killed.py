@@ -7,7 +7,7 @@ import pytest
 
 import clusters
 import manifests as m
-from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied
+from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied, wait_reported
 
 _COUNT = 200
 
@@ -79,7 +79,7 @@ def test_api_server_killed_and_back(
 
     wait_applied(kubectl, stack, second["sequence_id"], seconds=60)
     assert kubectl.get("-n", "default", "configmap", unique)["data"] == {"value": "2"}
-    eventually(lambda: broker.events(agent.id, second["id"])[0]["status"] == "SUCCESS")
+    wait_reported(broker, agent, second["id"])
     # and it watches again: what happens now is noticed
     name = kubectl.stack(stack)["metadata"]["name"]
     kubectl.run("delete", "brokkrstack", name)

@@ -5,7 +5,7 @@ import time
 import requests
 
 import manifests as m
-from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied
+from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied, wait_reported
 
 
 def test_ten_polls_later_everything_is_still_there(
@@ -18,7 +18,7 @@ def test_ten_polls_later_everything_is_still_there(
     eventually(lambda: _polls(agent) >= polls + 10)
 
     assert kubectl.get("-n", "default", "configmap", unique)["metadata"]["uid"] == uid
-    assert broker.events(agent.id, pushed["id"])[0]["status"] == "SUCCESS"
+    wait_reported(broker, agent, pushed["id"])
 
 
 def test_a_failed_apply_succeeds_once_its_cause_is_gone(
@@ -35,7 +35,7 @@ def test_a_failed_apply_succeeds_once_its_cause_is_gone(
     kubectl.apply(m.namespace(unique))
     # Then the same version is applied
     wait_applied(kubectl, stack, pushed["sequence_id"])
-    eventually(lambda: broker.events(agent.id, pushed["id"])[0]["status"] == "SUCCESS")
+    wait_reported(broker, agent, pushed["id"])
     assert broker.ask("GET", f"/agents/{agent.id}/target-state") == []
     kubectl.run("delete", "namespace", unique, "--wait=false")
 
