@@ -11,10 +11,10 @@ endif
 unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test unit e2e cluster demo demo-down bench lock build clean
+.PHONY: help setup check format test unit e2e cluster demo demo-down bench lock tera-oracle build clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## a .venv with everything
 
@@ -57,6 +57,10 @@ bench: setup  ## measure the budgets (needs wrk)
 lock: setup  ## pin the requirements anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url -q -o requirements/dev.txt
+
+tera-oracle: setup  ## record what the Tera crate renders, and compare ours with it (needs cargo)
+	cargo build --release --quiet --manifest-path tests/oracle/tera/Cargo.toml
+	$(BIN)/python tests/oracle/tera/compare.py
 
 build: setup  ## the wheel, tried in a bare environment
 	$(BIN)/python -m hatchling build -t wheel

@@ -15,6 +15,7 @@ from brokkr_broker.db import pool
 from brokkr_broker.db.batching import Batcher
 from brokkr_broker.events.bus import Bus
 from brokkr_broker.metrics import Metrics
+from brokkr_broker.rendering.pool import Workers
 from brokkr_broker.services import agents, deployments, events
 from brokkr_broker.services.keys import KeyRing
 
@@ -31,10 +32,14 @@ async def open_context(config: BrokerConfig, url: str, metrics: Metrics) -> Asyn
     reports = Batcher(functools.partial(events.record, db))
     heartbeats = Batcher(functools.partial(agents.record_heartbeats, db))
     polls = Batcher(functools.partial(deployments.poll, db))
+    workers = Workers(limit=config.templates.workers, timeout=config.templates.timeout)
     listening = asyncio.create_task(bus.run())
     try:
-        yield Context(config, metrics, db, keys, reports, heartbeats, polls, asyncio.Event())
+        yield Context(
+            config, metrics, db, keys, reports, heartbeats, polls, workers, asyncio.Event()
+        )
     finally:
+        await workers.close()
         await reports.close()
         await heartbeats.close()
         listening.cancel()

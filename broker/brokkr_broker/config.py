@@ -35,6 +35,11 @@ class Broker(settings.Section, frozen=True, kw_only=True):
     auth_cache_ttl_seconds: Seconds = Seconds(60)
 
 
+class Templates(settings.Section, frozen=True, kw_only=True):
+    timeout: Seconds = Seconds(5)
+    workers: Annotated[int, Meta(ge=1, le=64)] = 2
+
+
 class Log(settings.Section, frozen=True, kw_only=True):
     level: Literal["trace", "debug", "info", "warn", "error"] = "info"
     format: Literal["text", "json"] = "text"
@@ -44,6 +49,7 @@ class BrokerConfig(settings.Section, frozen=True, kw_only=True):
     database: Database = Database()
     api: Api = Api()
     broker: Broker = Broker()
+    templates: Templates = Templates()
     log: Log = Log()
 
 

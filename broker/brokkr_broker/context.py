@@ -11,6 +11,7 @@ from brokkr_broker.config import BrokerConfig
 from brokkr_broker.dal.events import Report
 from brokkr_broker.db.batching import Batcher
 from brokkr_broker.metrics import Metrics
+from brokkr_broker.rendering.pool import Workers
 from brokkr_broker.security.identity import Identity
 from brokkr_broker.services.keys import KeyRing
 from brokkr_common.wire.events import AgentEvent
@@ -27,8 +28,11 @@ class Context:
     reports: Batcher[Report, AgentEvent]
     heartbeats: Batcher[UUID, None]
     polls: Batcher[tuple[UUID, bool], str]
+    workers: Workers
     stopping: asyncio.Event
 
 
 CONTEXT = web.AppKey("context", Context)
+DB: "web.RequestKey[Any]" = web.RequestKey("db", object)
+"""The pool, or the connection of the transaction that a request with an Idempotency-Key runs in."""
 IDENTITY: "web.RequestKey[Identity]" = web.RequestKey("identity", Identity)

@@ -3,7 +3,17 @@
 Handlers are short on purpose. Decisions belong into `services`, SQL into `dal`.
 """
 
-from brokkr_broker.api import agents, auth, deployments, events, generators, labels, ops, stacks
+from brokkr_broker.api import (
+    agents,
+    auth,
+    deployments,
+    events,
+    generators,
+    labels,
+    ops,
+    stacks,
+    templates,
+)
 from brokkr_broker.api.route import Route
 
 ROUTES: list[Route] = [
@@ -15,4 +25,5 @@ ROUTES: list[Route] = [
     *labels.ROUTES,
     *ops.ROUTES,
     *stacks.ROUTES,
+    *templates.ROUTES,
 ]

@@ -5,7 +5,7 @@ from aiohttp import web
 from brokkr_broker import errors
 from brokkr_broker.api import conditions, paging, parsing, responses
 from brokkr_broker.api.route import Query, Route
-from brokkr_broker.context import CONTEXT, IDENTITY
+from brokkr_broker.context import CONTEXT, DB, IDENTITY
 from brokkr_broker.dal import agents as dal
 from brokkr_broker.dal import targets
 from brokkr_broker.security.permissions import (
@@ -30,19 +30,19 @@ from brokkr_common.wire.stacks import Stack
 
 async def list_agents(request: web.Request) -> web.Response:
     page = paging.Page(request, paging.BY_CREATION)
-    return page.answer(await dal.list_(request.app[CONTEXT].db, after=page.after, limit=page.fetch))
+    return page.answer(await dal.list_(request[DB], after=page.after, limit=page.fetch))
 
 
 async def create_agent(request: web.Request) -> web.Response:
     wanted = await parsing.body(request, AgentCreate)
-    return responses.created(await agents.create(request.app[CONTEXT].db, wanted))
+    return responses.created(await agents.create(request[DB], wanted))
 
 
 async def find_agent(request: web.Request) -> web.Response:
     name, cluster_name = (request.query.get(key, "") for key in ("name", "cluster_name"))
     if not (name and cluster_name):
         raise errors.Invalid("name and cluster_name are required", code="name_and_cluster_required")
-    agent = await agents.find(request.app[CONTEXT].db, name=name, cluster_name=cluster_name)
+    agent = await agents.find(request[DB], name=name, cluster_name=cluster_name)
     identity = request[IDENTITY]
     if not (identity.is_admin or identity.is_agent(agent.id)):
         raise errors.Forbidden(code="agent_pak_mismatch")
@@ -50,7 +50,7 @@ async def find_agent(request: web.Request) -> web.Response:
 
 
 async def get_agent(request: web.Request) -> web.Response:
-    agent = await agents.get(request.app[CONTEXT].db, parsing.path_id(request))
+    agent = await agents.get(request[DB], parsing.path_id(request))
     return conditions.row(request, agent)
 
 
@@ -59,22 +59,20 @@ async def update_agent(request: web.Request) -> web.Response:
     change = await parsing.body(request, AgentUpdate)
     agents.require_same(change.id, agent_id, field="id", code="agent_id_mismatch")
     since = conditions.unchanged_since(request)
-    db = request.app[CONTEXT].db
+    db = request[DB]
     agent = await agents.update(db, agent_id, change, unchanged_since=since)
     return conditions.row(request, agent)
 
 
 async def delete_agent(request: web.Request) -> web.Response:
     since = conditions.unchanged_since(request)
-    db = request.app[CONTEXT].db
+    db = request[DB]
     await agents.delete(db, parsing.path_id(request), unchanged_since=since)
     return responses.no_content()
 
 
 async def rotate_pak(request: web.Request) -> web.Response:
-    return responses.json(
-        await keys.rotate_agent(request.app[CONTEXT].db, parsing.path_id(request))
-    )
+    return responses.json(await keys.rotate_agent(request[DB], parsing.path_id(request)))
 
 
 async def heartbeat(request: web.Request) -> web.Response:
@@ -92,19 +90,19 @@ async def target_state(request: web.Request) -> web.Response:
         tag = await context.polls.submit((agent_id, not full))
         if tag == known:
             return web.Response(status=304, headers={**headers, "ETag": tag})
-    found, tag = await deployments.target_state(context.db, agent_id, mode)
+    found, tag = await deployments.target_state(request[DB], agent_id, mode)
     return responses.json(found, headers={**headers, "ETag": tag})
 
 
 async def list_stacks(request: web.Request) -> web.Response:
     page = paging.Page(request, paging.BY_CREATION)
-    agent_id, db = parsing.path_id(request), request.app[CONTEXT].db
+    agent_id, db = parsing.path_id(request), request[DB]
     return page.answer(await dal.stacks(db, agent_id, after=page.after, limit=page.fetch))
 
 
 async def list_targets(request: web.Request) -> web.Response:
     page = paging.Page(request, paging.BY_STACK)
-    agent_id, db = parsing.path_id(request), request.app[CONTEXT].db
+    agent_id, db = parsing.path_id(request), request[DB]
     return page.answer(await targets.list_(db, agent_id, after=page.after, limit=page.fetch))
 
 
@@ -112,7 +110,7 @@ async def add_target(request: web.Request) -> web.Response:
     agent_id = parsing.path_id(request)
     wanted = await parsing.body(request, TargetCreate)
     agents.require_same(wanted.agent_id, agent_id, field="agent_id", code="agent_id_mismatch")
-    db = request.app[CONTEXT].db
+    db = request[DB]
     return responses.created(
         await agents.add_target(db, agent_id=agent_id, stack_id=wanted.stack_id)
     )
@@ -120,7 +118,7 @@ async def add_target(request: web.Request) -> web.Response:
 
 async def remove_target(request: web.Request) -> web.Response:
     stack_id = parsing.path_id(request, "stack_id")
-    db = request.app[CONTEXT].db
+    db = request[DB]
     await agents.remove_target(db, agent_id=parsing.path_id(request), stack_id=stack_id)
     return responses.no_content()
 

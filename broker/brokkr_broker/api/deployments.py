@@ -5,7 +5,7 @@ from aiohttp import web
 from brokkr_broker import errors
 from brokkr_broker.api import conditions, paging, parsing, responses
 from brokkr_broker.api.route import Query, Route
-from brokkr_broker.context import CONTEXT, IDENTITY
+from brokkr_broker.context import DB, IDENTITY
 from brokkr_broker.dal import deployments as dal
 from brokkr_broker.security.permissions import ADMIN_OR_GENERATOR, ANYONE
 from brokkr_broker.services import deployments, stacks
@@ -14,7 +14,7 @@ from brokkr_common.wire.deployments import DeploymentCreate, DeploymentObject
 
 async def list_objects(request: web.Request) -> web.Response:
     page = paging.Page(request, paging.BY_SEQUENCE)
-    db, identity = request.app[CONTEXT].db, request[IDENTITY]
+    db, identity = request[DB], request[IDENTITY]
     stack = await stacks.get(db, parsing.path_id(request), identity, deleted=True)
     gone = stack.deleted_at is not None
     rows = await dal.list_(db, stack.id, deleted=gone, after=page.after, limit=page.fetch)
@@ -24,7 +24,7 @@ async def list_objects(request: web.Request) -> web.Response:
 async def create_object(request: web.Request) -> web.Response:
     stack_id = parsing.path_id(request)
     wanted = await _wanted(request)
-    db = request.app[CONTEXT].db
+    db = request[DB]
     return responses.created(await deployments.create(db, stack_id, wanted, request[IDENTITY]))
 
 
@@ -42,7 +42,7 @@ async def _wanted(request: web.Request) -> DeploymentCreate:
 
 async def get_object(request: web.Request) -> web.Response:
     object_id = parsing.path_id(request)
-    db = request.app[CONTEXT].db
+    db = request[DB]
     found = await deployments.get(db, object_id, request[IDENTITY])
     return conditions.row(request, found)
 

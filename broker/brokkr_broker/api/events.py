@@ -4,7 +4,7 @@ from aiohttp import web
 
 from brokkr_broker.api import paging, parsing, responses
 from brokkr_broker.api.route import Route
-from brokkr_broker.context import CONTEXT
+from brokkr_broker.context import CONTEXT, DB
 from brokkr_broker.dal import events as dal
 from brokkr_broker.security.permissions import ADMIN, ADMIN_OR_AGENT_ITSELF
 from brokkr_broker.services import agents, events
@@ -13,7 +13,7 @@ from brokkr_common.wire.events import AgentEvent, EventCreate
 
 async def list_of_agent(request: web.Request) -> web.Response:
     page = paging.Page(request, paging.BY_CREATION)
-    agent_id, db = parsing.path_id(request), request.app[CONTEXT].db
+    agent_id, db = parsing.path_id(request), request[DB]
     rows = await dal.list_(db, agent_id=agent_id, after=page.after, limit=page.fetch)
     return page.answer(rows)
 
@@ -28,12 +28,12 @@ async def report(request: web.Request) -> web.Response:
 
 async def list_all(request: web.Request) -> web.Response:
     page = paging.Page(request, paging.BY_CREATION)
-    db = request.app[CONTEXT].db
+    db = request[DB]
     return page.answer(await dal.list_(db, agent_id=None, after=page.after, limit=page.fetch))
 
 
 async def get_event(request: web.Request) -> web.Response:
-    return responses.json(await events.get(request.app[CONTEXT].db, parsing.path_id(request)))
+    return responses.json(await events.get(request[DB], parsing.path_id(request)))
 
 
 ROUTES = [

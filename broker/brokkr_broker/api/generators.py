@@ -4,7 +4,7 @@ from aiohttp import web
 
 from brokkr_broker.api import conditions, paging, parsing, responses
 from brokkr_broker.api.route import Route
-from brokkr_broker.context import CONTEXT
+from brokkr_broker.context import DB
 from brokkr_broker.dal import generators as dal
 from brokkr_broker.security.permissions import ADMIN, ADMIN_OR_GENERATOR_ITSELF
 from brokkr_broker.services import agents, generators, keys
@@ -18,16 +18,16 @@ from brokkr_common.wire.generators import (
 
 async def list_generators(request: web.Request) -> web.Response:
     page = paging.Page(request, paging.BY_CREATION)
-    return page.answer(await dal.list_(request.app[CONTEXT].db, after=page.after, limit=page.fetch))
+    return page.answer(await dal.list_(request[DB], after=page.after, limit=page.fetch))
 
 
 async def create_generator(request: web.Request) -> web.Response:
     wanted = await parsing.body(request, GeneratorCreate)
-    return responses.created(await generators.create(request.app[CONTEXT].db, wanted))
+    return responses.created(await generators.create(request[DB], wanted))
 
 
 async def get_generator(request: web.Request) -> web.Response:
-    found = await generators.get(request.app[CONTEXT].db, parsing.path_id(request))
+    found = await generators.get(request[DB], parsing.path_id(request))
     return conditions.row(request, found)
 
 
@@ -36,20 +36,20 @@ async def update_generator(request: web.Request) -> web.Response:
     change = await parsing.body(request, GeneratorUpdate)
     agents.require_same(change.id, generator_id, field="id", code="generator_id_mismatch")
     since = conditions.unchanged_since(request)
-    db = request.app[CONTEXT].db
+    db = request[DB]
     changed = await generators.update(db, generator_id, change, unchanged_since=since)
     return conditions.row(request, changed)
 
 
 async def delete_generator(request: web.Request) -> web.Response:
     since = conditions.unchanged_since(request)
-    db = request.app[CONTEXT].db
+    db = request[DB]
     await generators.delete(db, parsing.path_id(request), unchanged_since=since)
     return responses.no_content()
 
 
 async def rotate_pak(request: web.Request) -> web.Response:
-    db = request.app[CONTEXT].db
+    db = request[DB]
     return responses.created(await keys.rotate_generator(db, parsing.path_id(request)))
 
 

@@ -8,13 +8,12 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 
-import msgspec
 from aiohttp import web
 
 from brokkr_broker import errors
 from brokkr_broker.api import access, responses
 from brokkr_broker.api.route import PREFIX, Handler
-from brokkr_broker.context import CONTEXT
+from brokkr_broker.context import CONTEXT, DB
 from brokkr_broker.db import violations
 from brokkr_broker.security.permissions import Rule
 from brokkr_common import logs
@@ -24,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"^[\w.-]{1,64}$")
 _QUIET = {"/healthz", "/readyz", "/metrics"}
+_REPEATED = ("validation_errors", "missing_labels", "missing_annotations")
 _HTTP = {
     404: errors.NotFound,
     405: errors.MethodNotAllowed,
@@ -39,6 +39,7 @@ def guard(handler: Handler, rule: Rule | None) -> Handler:
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         access.admit(request, await access.identify(request), rule)
+        request[DB] = request.app[CONTEXT].db
         return await handler(request)
 
     return guarded
@@ -93,14 +94,14 @@ def _meaning(e: Exception) -> errors.BrokerError:
 def render(
     problem: errors.BrokerError, request_id: str, headers: object = None
 ) -> web.StreamResponse:
-    body = msgspec.to_builtins(
-        Problem(
-            error=problem.message,
-            message=problem.message,
-            code=problem.code,
-            request_id=request_id,
-            details=problem.details,
-        )
+    repeated = {name: problem.details[name] for name in _REPEATED if name in problem.details}
+    body = Problem(
+        error=problem.message,
+        message=problem.message,
+        code=problem.code,
+        request_id=request_id,
+        details=problem.details,
+        **repeated,
     )
     response = responses.json(body, status=problem.status)
     if problem.status == 401:

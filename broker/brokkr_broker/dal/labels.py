@@ -10,6 +10,7 @@ from brokkr_broker.db import queries
 from brokkr_broker.db.pool import Executor
 from brokkr_common.wire.agents import AgentAnnotation, AgentLabel
 from brokkr_common.wire.stacks import StackAnnotation, StackLabel
+from brokkr_common.wire.templates import TemplateAnnotation, TemplateLabel
 
 SQL = queries.load(__name__)
 M = TypeVar("M", bound=msgspec.Struct)
@@ -55,4 +56,13 @@ stack_annotations = Table(
     SQL.list_stack_annotations,
     SQL.create_stack_annotation,
     SQL.delete_stack_annotation,
+)
+template_labels = Table(
+    TemplateLabel, SQL.list_template_labels, SQL.create_template_label, SQL.delete_template_label
+)
+template_annotations = Table(
+    TemplateAnnotation,
+    SQL.list_template_annotations,
+    SQL.create_template_annotation,
+    SQL.delete_template_annotation,
 )

@@ -53,3 +53,31 @@ RETURNING id, stack_id, key, value;
 
 -- delete_stack_annotation --
 DELETE FROM stack_annotations WHERE stack_id = $1 AND key = $2 RETURNING id;
+
+-- list_template_labels --
+SELECT id, template_id, label FROM template_labels
+ WHERE template_id = $1 AND label > coalesce($2::text, '')
+ ORDER BY label
+ LIMIT $3;
+
+-- create_template_label --
+INSERT INTO template_labels (template_id, label)
+SELECT id, $2 FROM stack_templates WHERE id = $1 AND deleted_at IS NULL
+RETURNING id, template_id, label;
+
+-- delete_template_label --
+DELETE FROM template_labels WHERE template_id = $1 AND label = $2 RETURNING id;
+
+-- list_template_annotations --
+SELECT id, template_id, key, value FROM template_annotations
+ WHERE template_id = $1 AND key > coalesce($2::text, '')
+ ORDER BY key
+ LIMIT $3;
+
+-- create_template_annotation --
+INSERT INTO template_annotations (template_id, key, value)
+SELECT id, $2, $3 FROM stack_templates WHERE id = $1 AND deleted_at IS NULL
+RETURNING id, template_id, key, value;
+
+-- delete_template_annotation --
+DELETE FROM template_annotations WHERE template_id = $1 AND key = $2 RETURNING id;

@@ -56,6 +56,13 @@ def session_settings(schema: str) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def transaction(pool: Executor) -> AsyncIterator[Executor]:
-    """A connection inside a transaction: committed at the end, rolled back on an error."""
-    async with pool.acquire() as connection, connection.transaction():
-        yield connection
+    """A connection inside a transaction: committed at the end, rolled back on an error.
+
+    On a connection that is in one already, it is a part of that one.
+    """
+    if isinstance(pool, asyncpg.Pool):
+        async with pool.acquire() as connection, connection.transaction():
+            yield connection
+    else:
+        async with pool.transaction():
+            yield pool

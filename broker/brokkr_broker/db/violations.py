@@ -16,6 +16,8 @@ _FIELDS = {
     "agent_annotations_agent_id_key": ["key"],
     "stack_labels_stack_id_label": ["label"],
     "stack_annotations_stack_id_key": ["key"],
+    "template_labels_template_id_label": ["label"],
+    "template_annotations_template_id_key": ["key"],
 }
 
 

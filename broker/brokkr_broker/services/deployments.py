@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from brokkr_broker import errors
@@ -25,43 +26,46 @@ async def create(
     db: Executor, stack_id: UUID, wanted: DeploymentCreate, identity: Identity
 ) -> DeploymentObject:
     await stack_service.get(db, stack_id, identity)
-    await check(wanted)
+    text, marker = wanted.yaml_content, wanted.is_deletion_marker
+    await _check(text, may_be_empty=marker, title="yaml_content", code="invalid_deployment_object")
+    return await store(db, stack_id, yaml=text, is_deletion_marker=marker)
+
+
+async def store(
+    db: Executor, stack_id: UUID, *, yaml: str, is_deletion_marker: bool
+) -> DeploymentObject:
     created = await deployments.create(
         db,
         stack_id,
-        yaml=wanted.yaml_content,
-        checksum=manifests.checksum(wanted.yaml_content),
-        is_deletion_marker=wanted.is_deletion_marker,
+        yaml=yaml,
+        checksum=manifests.checksum(yaml),
+        is_deletion_marker=is_deletion_marker,
     )
     if created is None:
         raise errors.NotFound("no stack has this id", code="stack_not_found")
     return created
 
 
-async def check(wanted: DeploymentCreate) -> None:
+async def check_rendered(text: str) -> None:
+    """Refuse a template's output that no agent could apply."""
+    title = "Template rendering failed: the result"
+    await _check(text, may_be_empty=False, title=title, code="template_render_failed")
+
+
+async def _check(text: str, *, may_be_empty: bool, title: str, code: str) -> None:
     """Refuse what no agent could apply. A marker may be empty; its text is never applied."""
-    text = wanted.yaml_content
     try:
         if len(text) > _INLINE_BYTES:  # NB: keeps the event loop free
             found = await asyncio.to_thread(manifests.check, text)
         else:
             found = manifests.check(text)
     except manifests.ManifestError as e:
-        problem = {
-            "path": "/yaml_content",
-            "message": str(e),
-            "document": e.document,
-            "line": e.line,
-        }
-        raise errors.Invalid(
-            f"yaml_content: {e}", code="invalid_deployment_object", errors=[problem]
-        ) from e
-    if not found and not wanted.is_deletion_marker:
-        raise errors.Invalid(
-            "yaml_content: contains no document",
-            code="invalid_deployment_object",
-            errors=[{"path": "/yaml_content", "message": "contains no document"}],
-        )
+        where = {"document": e.document, "line": e.line}
+        problem: dict[str, Any] = {"path": "/yaml_content", "message": str(e), **where}
+        raise errors.Invalid(f"{title}: {e}", code=code, errors=[problem]) from e
+    if not found and not may_be_empty:
+        problem = {"path": "/yaml_content", "message": "contains no document"}
+        raise errors.Invalid(f"{title}: contains no document", code=code, errors=[problem])
 
 
 async def get(db: Executor, object_id: UUID, identity: Identity) -> DeploymentObject:
