@@ -25,16 +25,19 @@ async def _walk(client: Client, path: str, limit: int) -> list[list[Any]]:
     return pages
 
 
-async def _fill(broker: RunningBroker) -> tuple[str, str]:
+async def _fill(broker: RunningBroker) -> dict[str, str]:
+    """Five of everything. Returns who owns what hangs on something, by first step of a path."""
     agent_id, agent = await broker.agent()
     stack = ""
+    body = {"name": "t", "template_content": "x", "parameters_schema": "{}"}
+    templates = [(await broker.admin.ask("POST", "/templates", body))["id"] for _ in range(5)]
     for number in range(5):
         await broker.generator()
         stack = await broker.stack(agent_id=agent_id)
         pushed = await broker.push(stack)
         await broker.report(agent, agent_id, pushed["id"], "SUCCESS")
         pair = {"key": f"k{number}", "value": "v"}
-        for owner in (f"/agents/{agent_id}", f"/stacks/{stack}"):
+        for owner in (f"/agents/{agent_id}", f"/stacks/{stack}", f"/templates/{templates[4]}"):
             await broker.admin.ask("POST", f"{owner}/labels", f"label-{number}")
             await broker.admin.ask("POST", f"{owner}/annotations", pair)
     for _ in range(4):
@@ -44,16 +47,15 @@ async def _fill(broker: RunningBroker) -> tuple[str, str]:
         pair = {"key": f"other{number}", "value": "v"}
         await broker.admin.ask("POST", f"/stacks/{stack}/labels", f"other-{number}")
         await broker.admin.ask("POST", f"/stacks/{stack}/annotations", pair)
-    return agent_id, stack
+    return {"agents": agent_id, "stacks": stack, "templates": templates[4]}
 
 
 async def test_every_list_comes_page_by_page_without_gap_or_repeat(broker: RunningBroker) -> None:
-    agent_id, stack = await _fill(broker)
+    owners = await _fill(broker)
     lists = [r for r in ROUTES if any(q.name == "cursor" for q in r.query)]
     assert len(lists) >= 12
     for route in lists:
-        owner = stack if route.path.startswith("/stacks/") else agent_id
-        path = route.path.replace("{id}", owner)
+        path = route.path.replace("{id}", owners.get(route.path.split("/")[1], ""))
         whole = await broker.admin.ask("GET", path)
         assert len(whole) == 5, path
         pages = await _walk(broker.admin, path, 2)
