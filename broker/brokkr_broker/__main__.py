@@ -9,36 +9,44 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import click
 import uvloop
-from aiohttp import web
 
 from brokkr_broker import config as settings
-from brokkr_broker import errors
-from brokkr_broker.app import create_app, open_context
-from brokkr_broker.config import BrokerConfig
+from brokkr_broker import errors, server, supervisor
+from brokkr_broker.config import BrokerConfig, Pak
+from brokkr_broker.context import Context
+from brokkr_broker.dal import audit as audit_rows
+from brokkr_broker.dal.audit import Entry
 from brokkr_broker.db import migrate, pool, violations
 from brokkr_broker.db.embedded import Server
-from brokkr_broker.metrics import Metrics
-from brokkr_broker.services import agents, generators, keys
+from brokkr_broker.security.identity import Identity, Role
+from brokkr_broker.services import agents, audit, generators, keys
+from brokkr_broker.services.audit import Origin
 from brokkr_common import __version__, logs
 from brokkr_common.loops import Loop
-from brokkr_common.settings import SettingsError
+from brokkr_common.settings import FILE_VARIABLE, SettingsError
 from brokkr_common.wire.agents import AgentCreate
 from brokkr_common.wire.generators import GeneratorCreate
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
+Entries = list[Entry]
 
 
 @click.group()
 @click.version_option(__version__, prog_name="brokkr-broker")
-def main() -> None:
+@click.option("--config", "file", type=click.Path(dir_okay=False), help="The settings file.")
+@click.option("--schema", help="The tenant: the same as database.schema.")
+def main(file: str | None, schema: str | None) -> None:
     """The Brokkr broker. Settings: a TOML file (BROKKR_CONFIG_FILE) and BROKKR__SECTION__KEY."""
+    if file:
+        os.environ[FILE_VARIABLE] = file
+    if schema:
+        os.environ["BROKKR__DATABASE__SCHEMA"] = schema
 
 
 @main.command()
@@ -60,14 +68,15 @@ def create() -> None:
 
 @create.command("agent")
 @click.option("--name", required=True)
-@click.option("--cluster-name", required=True)
+@click.option("--cluster-name", "--cluster_name", required=True)
 def create_agent(name: str, cluster_name: str) -> None:
     """Register an agent."""
 
-    async def run(db: Any) -> None:
-        made = await agents.create(db, AgentCreate(name=name, cluster_name=cluster_name))
+    async def run(db: Any, form: Pak) -> Entries:
+        made = await agents.create(db, form, AgentCreate(name=name, cluster_name=cluster_name))
         click.echo(f"ID: {made.agent.id}\nName: {made.agent.name}")
         click.echo(f"Cluster: {made.agent.cluster_name}\nInitial PAK: {made.initial_pak}")
+        return _entries(made, "agent.created", "pak.created")
 
     _run_with_database(run)
 
@@ -78,9 +87,11 @@ def create_agent(name: str, cluster_name: str) -> None:
 def create_generator(name: str, description: str | None) -> None:
     """Register a generator."""
 
-    async def run(db: Any) -> None:
-        made = await generators.create(db, GeneratorCreate(name=name, description=description))
+    async def run(db: Any, form: Pak) -> Entries:
+        wanted = GeneratorCreate(name=name, description=description)
+        made = await generators.create(db, form, wanted)
         click.echo(f"ID: {made.generator.id}\nName: {made.generator.name}\nInitial PAK: {made.pak}")
+        return _entries(made, "generator.created", "pak.created")
 
     _run_with_database(run)
 
@@ -94,8 +105,9 @@ def rotate() -> None:
 def rotate_admin() -> None:
     """Replace the admin's key."""
 
-    async def run(db: Any) -> None:
-        click.echo(f"New PAK: {await keys.rotate_admin(db)}")
+    async def run(db: Any, form: Pak) -> Entries:
+        click.echo(f"New PAK: {await keys.rotate_admin(db, form)}")
+        return _entries(None, "pak.rotated")
 
     _run_with_database(run)
 
@@ -105,8 +117,10 @@ def rotate_admin() -> None:
 def rotate_agent(agent_id: UUID) -> None:
     """Replace an agent's key."""
 
-    async def run(db: Any) -> None:
-        click.echo(f"New PAK: {(await keys.rotate_agent(db, agent_id)).pak}")
+    async def run(db: Any, form: Pak) -> Entries:
+        made = await keys.rotate_agent(db, form, agent_id)
+        click.echo(f"New PAK: {made.pak}")
+        return _entries(made, "pak.rotated")
 
     _run_with_database(run)
 
@@ -116,10 +130,22 @@ def rotate_agent(agent_id: UUID) -> None:
 def rotate_generator(generator_id: UUID) -> None:
     """Replace a generator's key."""
 
-    async def run(db: Any) -> None:
-        click.echo(f"New PAK: {(await keys.rotate_generator(db, generator_id)).pak}")
+    async def run(db: Any, form: Pak) -> Entries:
+        made = await keys.rotate_generator(db, form, generator_id)
+        click.echo(f"New PAK: {made.pak}")
+        return _entries(made, "pak.rotated")
 
     _run_with_database(run)
+
+
+def _entries(made: Any, *actions: str) -> Entries:
+    """For the audit trail: whoever may run this command is an admin."""
+    resource_id, details = audit.subject(made)
+    admin, origin = Identity(Role.ADMIN), Origin(user_agent="brokkr-broker")
+    return [
+        audit.entry(action, actor=admin, origin=origin, resource_id=resource_id, details=details)
+        for action in actions
+    ]
 
 
 def _run(command: Callable[[BrokerConfig], Awaitable[None]]) -> None:
@@ -138,14 +164,14 @@ def _run(command: Callable[[BrokerConfig], Awaitable[None]]) -> None:
         sys.exit(1)
 
 
-def _run_with_database(action: Callable[[Any], Awaitable[None]]) -> None:
+def _run_with_database(action: Callable[[Any, Pak], Awaitable[Entries]]) -> None:
     async def run(config: BrokerConfig) -> None:
         async with _database(config, owner=False) as url:
             await asyncio.to_thread(migrate.migrate, url, config.database.schema)
             db = await pool.connect(url, config.database)
             try:
                 await _first_start(config, db)
-                await action(db)
+                await audit_rows.record(db, await action(db, config.pak))
             finally:
                 await db.close()
 
@@ -187,35 +213,26 @@ async def _serve(config: BrokerConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    server.certificate_of(config.api)  # wrong files are found before anything is started
     async with _database(config, owner=True) as url:
         count = await asyncio.to_thread(migrate.migrate, url, config.database.schema)
         if count:
             logger.info("schema migrated", extra={"migrations": count})
-        async with open_context(config, url, Metrics()) as context:
-            await _first_start(config, context.db)
-            runner = web.AppRunner(
-                create_app(context), access_log=None, shutdown_timeout=10, handle_signals=False
-            )
-            await runner.setup()
-            try:
-                await web.TCPSite(
-                    runner, config.api.host, config.api.port, backlog=1024, reuse_port=True
-                ).start()
-                logger.info("serving", extra={"address": f"http://{_shown(runner)}"})
-                await stop.wait()
-                logger.info("stopping")
-                context.stopping.set()
-            finally:
-                await runner.cleanup()
+        if config.api.workers > 1:
+            db = await pool.connect(url, config.database)
+            await _first_start(config, db)
+            await db.close()
+            await supervisor.supervise(config, url, stop=stop)
+        else:
+            await server.serve(config, url, stop=stop, first=_open)
 
 
-def _shown(runner: web.AppRunner) -> str:
-    host, port = runner.addresses[0][:2]
-    return f"{'localhost' if host == '0.0.0.0' else host}:{port}"
+async def _open(context: Context) -> None:
+    await _first_start(context.config, context.db)
 
 
 async def _first_start(config: BrokerConfig, db: Any) -> None:
-    key = await keys.initialize(db, preset_hash=config.broker.pak_hash)
+    key = await keys.initialize(db, config.pak, preset_hash=config.broker.pak_hash)
     if key is None:
         return
     path = settings.data_dir(config) / "admin-pak"

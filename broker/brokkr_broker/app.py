@@ -3,51 +3,88 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
+from ipaddress import ip_network
+from typing import Any
 
 import asyncpg
 from aiohttp import web
 
 from brokkr_broker.api import ROUTES, middleware
+from brokkr_broker.api.guard import guard
 from brokkr_broker.config import BrokerConfig
 from brokkr_broker.context import CONTEXT, Context
+from brokkr_broker.dal import audit as audit_rows
 from brokkr_broker.db import pool
 from brokkr_broker.db.batching import Batcher
 from brokkr_broker.events.bus import Bus
 from brokkr_broker.metrics import Metrics
 from brokkr_broker.rendering.pool import Workers
+from brokkr_broker.security.throttle import Throttle
 from brokkr_broker.services import agents, deployments, events
+from brokkr_broker.services.audit import Trail
+from brokkr_broker.services.configuration import Live
+from brokkr_broker.services.failures import Failures
 from brokkr_broker.services.keys import KeyRing
+from brokkr_common import telemetry
 
 _CLOSE_SECONDS = 5
 
 
 @contextlib.asynccontextmanager
-async def open_context(config: BrokerConfig, url: str, metrics: Metrics) -> AsyncIterator[Context]:
+async def open_context(
+    config: BrokerConfig, url: str, metrics: Metrics, environ: Mapping[str, str] = os.environ
+) -> AsyncIterator[Context]:
     """Everything a broker holds open, closed in reverse order at the end."""
-    db = await pool.connect(url, config.database)
-    keys = KeyRing(db, ttl=config.broker.auth_cache_ttl_seconds)
-    bus = Bus(functools.partial(asyncpg.connect, url, timeout=5), schema=config.database.schema)
-    bus.subscribe(keys.hear)
-    reports = Batcher(functools.partial(events.record, db))
-    heartbeats = Batcher(functools.partial(agents.record_heartbeats, db))
-    polls = Batcher(functools.partial(deployments.poll, db))
-    workers = Workers(limit=config.templates.workers, timeout=config.templates.timeout)
-    listening = asyncio.create_task(bus.run())
+    tracing = telemetry.start(config.telemetry, component="broker")
+    db = await pool.connect(url, config.database, metrics.observe_query)
+    trail = Trail(functools.partial(audit_rows.record, db))
+    context = Context(
+        live=Live(config, environ),
+        metrics=metrics,
+        tracing=tracing,
+        db=db,
+        keys=KeyRing(db, config.pak, ttl=config.broker.auth_cache_ttl_seconds),
+        throttle=Throttle(config.api.rate_limit),
+        trusted_proxies=[ip_network(network) for network in config.api.trusted_proxies],
+        audit=trail,
+        failures=Failures(trail),
+        reports=Batcher(functools.partial(events.record, db)),
+        heartbeats=Batcher(functools.partial(agents.record_heartbeats, db)),
+        polls=Batcher(functools.partial(deployments.poll, db)),
+        workers=Workers(limit=config.templates.workers, timeout=config.templates.timeout),
+    )
+    listening = asyncio.create_task(_listen(context, url).run())
     try:
-        yield Context(
-            config, metrics, db, keys, reports, heartbeats, polls, workers, asyncio.Event()
-        )
+        yield context
     finally:
-        await workers.close()
-        await reports.close()
-        await heartbeats.close()
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+        await context.workers.close()
+        await context.reports.close()
+        await context.heartbeats.close()
+        await context.failures.sweep()
+        await trail.close()
         await _close(db)
+        await asyncio.to_thread(tracing.close)
 
 
-async def _close(db: "asyncpg.Pool[asyncpg.Record]") -> None:
+def _listen(context: Context, url: str) -> Bus:
+    bus = Bus(
+        functools.partial(asyncpg.connect, url, timeout=5), schema=context.config.database.schema
+    )
+    bus.subscribe(context.keys.hear)
+
+    def hear(topic: str, sender: str) -> None:
+        if topic == "config" and sender != context.live.name:
+            context.reload_wanted.set()
+
+    bus.subscribe(hear)
+    return bus
+
+
+async def _close(db: "asyncpg.Pool[Any]") -> None:
     """A database that does not answer must not keep the broker from ending."""
     try:
         async with asyncio.timeout(_CLOSE_SECONDS):
@@ -63,6 +100,5 @@ def create_app(context: Context) -> web.Application:
     )
     app[CONTEXT] = context
     for route in ROUTES:
-        handler = middleware.guard(route.handler, route.allow)
-        app.router.add_route(route.method, route.url, handler)
+        app.router.add_route(route.method, route.url, guard(route))
     return app

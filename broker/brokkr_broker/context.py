@@ -1,7 +1,8 @@
 """What a running broker holds open, and the keys under which aiohttp carries it."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -13,23 +14,39 @@ from brokkr_broker.db.batching import Batcher
 from brokkr_broker.metrics import Metrics
 from brokkr_broker.rendering.pool import Workers
 from brokkr_broker.security.identity import Identity
+from brokkr_broker.security.proxies import Network
+from brokkr_broker.security.throttle import Throttle
+from brokkr_broker.services.audit import Trail
+from brokkr_broker.services.configuration import Live
+from brokkr_broker.services.failures import Failures
 from brokkr_broker.services.keys import KeyRing
+from brokkr_common.telemetry import Tracing
 from brokkr_common.wire.events import AgentEvent
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Context:
     """Opened at the edge; services get its parts as arguments, never the whole."""
 
-    config: BrokerConfig
+    live: Live
     metrics: Metrics
+    tracing: Tracing
     db: Any
     keys: KeyRing
+    throttle: Throttle
+    trusted_proxies: Sequence[Network]
+    audit: Trail
+    failures: Failures
     reports: Batcher[Report, AgentEvent]
     heartbeats: Batcher[UUID, None]
     polls: Batcher[tuple[UUID, bool], str]
     workers: Workers
-    stopping: asyncio.Event
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    reload_wanted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def config(self) -> BrokerConfig:
+        return self.live.current
 
 
 CONTEXT = web.AppKey("context", Context)

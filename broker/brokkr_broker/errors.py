@@ -89,6 +89,13 @@ class Unprocessable(BrokerError):
     code = "invalid_request_body"
 
 
+class TooManyRequests(BrokerError):
+    """This key makes more requests than `api.rate_limit` allows."""
+
+    status = 429
+    code = "rate_limited"
+
+
 class Unavailable(BrokerError):
     """The database does not answer. Try again."""
 

@@ -1,8 +1,22 @@
 """Every metric of the broker, and nothing else."""
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+import functools
+import os
+import re
+from collections.abc import Iterable
+
+import prometheus_client
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 _LATENCY = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_QUERY_LATENCY = _LATENCY[:-1]
+_COMMENT = re.compile(r"--[^\n]*\n")
+_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b")
+_KINDS = {"select", "insert", "update", "delete"}
+MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
@@ -23,27 +37,94 @@ class Metrics:
             buckets=_LATENCY,
             registry=registry,
         )
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self.active_agents = Gauge(
-            "brokkr_active_agents", "Agents with status ACTIVE.", registry=registry
-        )
-        self.heartbeat_age = Gauge(
-            "brokkr_agent_heartbeat_age_seconds",
-            "Seconds since an agent's last heartbeat.",
-            ["agent_id", "agent_name"],
+        self.queries = Counter(
+            "brokkr_database_queries",
+            "Database statements, by kind.",
+            ["query_type"],
             registry=registry,
         )
-        self.stacks = Gauge("brokkr_stacks_total", "Live stacks.", registry=registry)
-        self.deployment_objects = Gauge(
-            "brokkr_deployment_objects_total", "Live deployment objects.", registry=registry
+        self.query_latency = Histogram(
+            "brokkr_database_query_duration_seconds",
+            "Time of a database statement.",
+            ["query_type"],
+            buckets=_QUERY_LATENCY,
+            registry=registry,
         )
+        self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._queries: dict[str, tuple[Counter, Histogram]] = {}
 
     def observe(self, endpoint: str, method: str, status: int, seconds: float) -> None:
         """Count a request. The label look-up of the library is slow; ours is a dictionary."""
         key = (endpoint, method, status)
-        pair = self._children.get(key)
+        pair = self._requests.get(key)
         if pair is None:
             counter = self.requests.labels(endpoint, method, status)
-            pair = self._children[key] = (counter, self.latency.labels(endpoint, method))
+            pair = self._requests[key] = (counter, self.latency.labels(endpoint, method))
         pair[0].inc()
         pair[1].observe(seconds)
+
+    def observe_query(self, query: str, seconds: float) -> None:
+        """Count a statement."""
+        kind = query_type(query)
+        pair = self._queries.get(kind)
+        if pair is None:
+            pair = self._queries[kind] = (
+                self.queries.labels(kind),
+                self.query_latency.labels(kind),
+            )
+        pair[0].inc()
+        pair[1].observe(seconds)
+
+    def text(self, state: Iterable[Metric]) -> bytes:
+        """Everything in the text format. `state` is what was read from the database just now."""
+        counted = self.registry
+        if os.environ.get(MULTIPROCESS_VARIABLE):  # several workers: their sum
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+        read = CollectorRegistry()
+        read.register(_Read(state))
+        return prometheus_client.generate_latest(counted) + prometheus_client.generate_latest(read)
+
+
+class _Read(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def state(
+    *,
+    active_agents: int,
+    stacks: int,
+    deployment_objects: int,
+    heartbeat_ages: Iterable[tuple[str, str, float]],
+) -> list[Metric]:
+    """Gauges of what is in the database. An age comes with the agent's id and name."""
+    ages = GaugeMetricFamily(
+        "brokkr_agent_heartbeat_age_seconds",
+        "Seconds since an agent's last heartbeat.",
+        labels=["agent_id", "agent_name"],
+    )
+    for agent_id, name, seconds in heartbeat_ages:
+        ages.add_metric([agent_id, name], seconds)
+    return [
+        GaugeMetricFamily("brokkr_active_agents", "Agents with status ACTIVE.", active_agents),
+        GaugeMetricFamily("brokkr_stacks_total", "Live stacks.", stacks),
+        GaugeMetricFamily(
+            "brokkr_deployment_objects_total", "Live deployment objects.", deployment_objects
+        ),
+        ages,
+    ]
+
+
+@functools.lru_cache(maxsize=1000)
+def query_type(query: str) -> str:
+    """`select`, `insert`, `update`, `delete` or `other`."""
+    text = _COMMENT.sub("", query).strip()
+    word = text.split(None, 1)[0].lower() if text else ""
+    if word == "with":
+        write = _WRITES.search(text)
+        return write[1].lower() if write else "select"
+    return word if word in _KINDS else "other"

@@ -12,11 +12,12 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+trace_id: contextvars.ContextVar[str] = contextvars.ContextVar("trace_id", default="")
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
 TRACE = 5
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_KEY = re.compile(r"\b(\w+_BR\w{1,40})_\w{8,}")
+_KEY = re.compile(r"\b([A-Za-z0-9]{1,32}_[A-Za-z0-9]{4,40})_[1-9A-HJ-NP-Za-km-z]{16,}")
 _SECRET_FIELDS = frozenset({"pak", "authorization", "token", "password", "secret"})
 
 
@@ -33,13 +34,18 @@ def configure(*, level: str, format: str, component: str) -> None:
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
+def set_level(level: str) -> None:
+    """Of every logger but those that say nothing for us below a warning."""
+    logging.getLogger().setLevel(level.upper())
+
+
 def redact(text: str) -> str:
     """Hide the secret part of every PAK in a text."""
     return _KEY.sub(r"\1_***", text)
 
 
 class JsonFormatter(logging.Formatter):
-    """The layout of the technical architecture notes: timestamp, level, component, metadata."""
+    """timestamp, level, component, trace_id, message, metadata, as seed 002 has them."""
 
     def __init__(self, component: str) -> None:
         super().__init__()
@@ -50,8 +56,11 @@ class JsonFormatter(logging.Formatter):
             "timestamp": _moment(record),
             "level": record.levelname,
             "component": self.component,
+            "trace_id": trace_id.get(),
             "message": redact(record.getMessage()),
         }
+        if not line["trace_id"]:
+            del line["trace_id"]
         fields = _fields(record)
         if fields:
             line["metadata"] = fields

@@ -59,12 +59,27 @@ class Bytes(int):
     """A size: a number of bytes, or text such as `10mb`."""
 
 
+class Words(tuple[str, ...]):
+    """A list of texts, or one text with commas between them."""
+
+    __slots__ = ()
+
+
 def _decode(kind: type, value: Any) -> Any:
+    if kind is Words:
+        return Words(_words(value))
     if kind is Seconds:
         return Seconds(_scaled(value, _UNITS))
     if kind is Bytes:
         return Bytes(int(_scaled(value, _SIZES)))
     raise NotImplementedError(f"no decoder for {kind}")
+
+
+def _words(value: Any) -> list[str]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ValueError(f"{value!r} is not a list of texts")
+    return [item.strip() for item in items if item.strip()]
 
 
 def _scaled(value: Any, units: Mapping[str, float]) -> float:

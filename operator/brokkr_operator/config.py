@@ -40,5 +40,7 @@ class OperatorConfig(settings.Section, frozen=True, kw_only=True):
 
 def load(environ: Mapping[str, str]) -> OperatorConfig:
     """Raises SettingsError."""
-    others = frozenset({"api", "broker", "database"})
+    others = frozenset(
+        {"api", "broker", "cors", "database", "metrics", "pak", "telemetry", "templates"}
+    )
     return settings.load(OperatorConfig, environ=environ, optional=others)

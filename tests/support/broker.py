@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -92,11 +92,17 @@ class RunningBroker:
 
 @contextlib.asynccontextmanager
 async def running_broker(
-    database: str, *, preset_hash: str = "", **api: Any
+    database: str,
+    *,
+    preset_hash: str = "",
+    config: BrokerConfig | None = None,
+    environ: Mapping[str, str] | None = None,
+    **api: Any,
 ) -> AsyncIterator[RunningBroker]:
-    config = BrokerConfig(api=Api(**api))
-    async with open_context(config, database, Metrics(CollectorRegistry())) as context:
-        pak = await keys.initialize(context.db, preset_hash=preset_hash)
+    config = config or BrokerConfig(api=Api(**api))
+    metrics = Metrics(CollectorRegistry())
+    async with open_context(config, database, metrics, environ or {}) as context:
+        pak = await keys.initialize(context.db, config.pak, preset_hash=preset_hash)
         runner = web.AppRunner(create_app(context), access_log=None)
         await runner.setup()
         try:

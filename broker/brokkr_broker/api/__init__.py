@@ -4,6 +4,7 @@ Handlers are short on purpose. Decisions belong into `services`, SQL into `dal`.
 """
 
 from brokkr_broker.api import (
+    admin,
     agents,
     auth,
     deployments,
@@ -18,6 +19,7 @@ from brokkr_broker.api import (
 from brokkr_broker.api.route import Route
 
 ROUTES: list[Route] = [
+    *admin.ROUTES,
     *agents.ROUTES,
     *auth.ROUTES,
     *deployments.ROUTES,

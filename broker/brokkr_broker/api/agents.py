@@ -35,7 +35,8 @@ async def list_agents(request: web.Request) -> web.Response:
 
 async def create_agent(request: web.Request) -> web.Response:
     wanted = await parsing.body(request, AgentCreate)
-    return responses.created(await agents.create(request[DB], wanted))
+    form = request.app[CONTEXT].config.pak
+    return responses.created(await agents.create(request[DB], form, wanted))
 
 
 async def find_agent(request: web.Request) -> web.Response:
@@ -72,7 +73,8 @@ async def delete_agent(request: web.Request) -> web.Response:
 
 
 async def rotate_pak(request: web.Request) -> web.Response:
-    return responses.json(await keys.rotate_agent(request[DB], parsing.path_id(request)))
+    form, agent_id = request.app[CONTEXT].config.pak, parsing.path_id(request)
+    return responses.json(await keys.rotate_agent(request[DB], form, agent_id))
 
 
 async def heartbeat(request: web.Request) -> web.Response:
@@ -140,7 +142,7 @@ ROUTES = [
           summary="List agents", gives=list[Agent], query=paging.QUERY),
     Route(method="POST", path="/agents", handler=create_agent, allow=ADMIN,
           summary="Register an agent", takes=AgentCreate, gives=AgentCreated, status=201,
-          fails=(409,)),
+          fails=(409,), audit=("agent.created", "pak.created")),
     Route(method="GET", path="/agents/", handler=find_agent, allow=ADMIN_OR_AGENT,
           summary="Find an agent by name and cluster", gives=Agent, query=_BY_NAME, fails=(404,),
           conditional=True),
@@ -148,13 +150,15 @@ ROUTES = [
           summary="Get an agent", gives=Agent, fails=(404,), conditional=True),
     Route(method="PUT", path="/agents/{id}", handler=update_agent, allow=_ITSELF,
           summary="Change an agent", takes=AgentUpdate, gives=Agent, fails=(404, 409),
-          conditional=True),
+          conditional=True, audit=("agent.updated",)),
     Route(method="DELETE", path="/agents/{id}", handler=delete_agent, allow=ADMIN,
-          summary="Delete an agent", status=204, fails=(404,), conditional=True),
+          summary="Delete an agent", status=204, fails=(404,), conditional=True,
+          audit=("agent.deleted", "pak.deleted")),
     Route(method="POST", path="/agents/{id}/rotate-pak", handler=rotate_pak, allow=_ITSELF,
-          summary="Give an agent a new key", gives=AgentRotated, fails=(404,)),
+          summary="Give an agent a new key", gives=AgentRotated, fails=(404,),
+          audit=("pak.rotated",)),
     Route(method="POST", path="/agents/{id}/heartbeat", handler=heartbeat, allow=AGENT_ITSELF,
-          summary="Say that the agent is alive", status=204, fails=(404,)),
+          summary="Say that the agent is alive", status=204, fails=(404,), repeatable=True),
     Route(method="GET", path="/agents/{id}/target-state", handler=target_state, allow=_ITSELF,
           summary="What the agent should run", gives=list[TargetObject], query=(_MODE,),
           conditional=True),
@@ -164,7 +168,8 @@ ROUTES = [
           summary="List an agent's direct targets", gives=list[AgentTarget], query=paging.QUERY),
     Route(method="POST", path="/agents/{id}/targets", handler=add_target, allow=ADMIN,
           summary="Let an agent serve a stack", takes=TargetCreate, gives=AgentTarget, status=201,
-          fails=(404, 409)),
+          fails=(404, 409), audit=("agent.updated",)),
     Route(method="DELETE", path="/agents/{id}/targets/{stack_id}", handler=remove_target,
-          allow=ADMIN, summary="Remove a direct target", status=204, fails=(404,)),
+          allow=ADMIN, summary="Remove a direct target", status=204, fails=(404,),
+          audit=("agent.updated",)),
 ]  # fmt: skip

@@ -23,5 +23,5 @@ async def whoami(request: web.Request) -> web.Response:
 
 ROUTES = [
     Route(method="POST", path="/auth/pak", handler=whoami, allow=ANYONE,
-          summary="Whose key is this?", gives=Whoami),
+          summary="Whose key is this?", gives=Whoami, repeatable=True, audit=("auth.success",)),
 ]  # fmt: skip

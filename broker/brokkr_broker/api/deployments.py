@@ -61,7 +61,7 @@ ROUTES = [
     Route(method="POST", path="/stacks/{id}/deployment-objects", handler=create_object,
           allow=ADMIN_OR_GENERATOR, summary="Push a version (YAML, or a deletion marker)",
           takes=DeploymentCreate, takes_yaml=True, query=(_MARKER,), gives=DeploymentObject,
-          status=201, fails=(404,)),
+          status=201, fails=(404,), audit=("deployment.created",)),
     Route(method="GET", path="/deployment-objects/{id}", handler=get_object, allow=ANYONE,
           summary="Get a version", gives=DeploymentObject, fails=(404,), conditional=True),
 ]  # fmt: skip

@@ -22,7 +22,9 @@ async def report(request: web.Request) -> web.Response:
     agent_id = parsing.path_id(request)
     event = await parsing.body(request, EventCreate)
     agents.require_same(event.agent_id, agent_id, field="agent_id", code="agent_id_mismatch")
-    stored = await request.app[CONTEXT].reports.submit(events.report(agent_id, event))
+    key = request.headers.get("Idempotency-Key")
+    report = events.report(agent_id, event, idempotency_key=key)
+    stored = await request.app[CONTEXT].reports.submit(report)
     return responses.created(stored)
 
 
@@ -42,7 +44,7 @@ ROUTES = [
           gives=list[AgentEvent], query=paging.QUERY),
     Route(method="POST", path="/agents/{id}/events", handler=report, allow=ADMIN_OR_AGENT_ITSELF,
           summary="Report what became of a version (stored once per id)", takes=EventCreate,
-          gives=AgentEvent, status=201, fails=(409,)),
+          gives=AgentEvent, status=201, fails=(409,), repeatable=True),
     Route(method="GET", path="/agent-events", handler=list_all, allow=ADMIN,
           summary="List all events, newest first", gives=list[AgentEvent], query=paging.QUERY),
     Route(method="GET", path="/agent-events/{id}", handler=get_event, allow=ADMIN,

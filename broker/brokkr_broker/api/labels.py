@@ -106,9 +106,10 @@ def _routes(
               query=paging.QUERY, fails=(404,)),
         Route(method="POST", path=path, handler=_adder(table, owner, takes), allow=write,
               summary=f"Add {article} {owner}'s {what}", takes=takes, gives=table.model,
-              status=201, fails=(404, 409)),
+              status=201, fails=(404, 409), audit=(f"{owner}.updated",)),
         Route(method="DELETE", path=path + "/{name}", handler=_remover(table, owner, what),
-              allow=write, summary=f"Remove {article} {owner}'s {what}", status=204, fails=(404,)),
+              allow=write, summary=f"Remove {article} {owner}'s {what}", status=204, fails=(404,),
+              audit=(f"{owner}.updated",)),
     ]  # fmt: skip
 
 

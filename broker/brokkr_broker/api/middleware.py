@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import math
 import random
 import re
 import time
@@ -11,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from brokkr_broker import errors
-from brokkr_broker.api import access, responses
+from brokkr_broker.api import access, headers, responses
 from brokkr_broker.api.route import PREFIX, Handler
-from brokkr_broker.context import CONTEXT, DB
+from brokkr_broker.config import BrokerConfig
+from brokkr_broker.context import CONTEXT
 from brokkr_broker.db import violations
-from brokkr_broker.security.permissions import Rule
 from brokkr_common import logs
 from brokkr_common.wire.problem import Problem
 
@@ -32,19 +33,6 @@ _HTTP = {
 }
 
 
-def guard(handler: Handler, rule: Rule | None) -> Handler:
-    """A handler behind its rule. Public handlers stay as they are."""
-    if rule is None:
-        return handler
-
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        access.admit(request, await access.identify(request), rule)
-        request[DB] = request.app[CONTEXT].db
-        return await handler(request)
-
-    return guarded
-
-
 @web.middleware
 async def frame(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -55,20 +43,33 @@ async def frame(
     token = logs.request_id.set(request_id)
     context = request.app[CONTEXT]
     try:
-        response = await _answer(request, handler, context.config.api.request_timeout, request_id)
-        response.headers["X-Request-Id"] = request_id
-        elapsed = time.perf_counter() - started
-        _count(request, response.status, elapsed)
-        return response
+        endpoint = _endpoint(request)
+        with context.tracing.request(
+            f"{request.method} {endpoint}",
+            request.headers,
+            **{"http.request.method": request.method, "url.path": request.path},
+        ) as span:
+            response = await _answer(request, handler, context.config, request_id)
+            if span:
+                span.set_attribute("http.route", endpoint)
+                span.set_attribute("http.response.status_code", response.status)
+            response.headers["X-Request-Id"] = request_id
+            headers.allow_origin(request, response, context.config)
+            headers.secure(request, response)
+            headers.compress(request, response)
+            _count(request, endpoint, response.status, time.perf_counter() - started)
+            return response
     finally:
         logs.request_id.reset(token)
 
 
 async def _answer(
-    request: web.Request, handler: Handler, timeout: float, request_id: str
+    request: web.Request, handler: Handler, config: BrokerConfig, request_id: str
 ) -> web.StreamResponse:
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(config.api.request_timeout):
+            if asked := headers.preflight(request, config):
+                return asked
             if request.match_info.http_exception is not None and request.path.startswith(PREFIX):
                 await access.identify(request)
             return await handler(request)
@@ -92,7 +93,7 @@ def _meaning(e: Exception) -> errors.BrokerError:
 
 
 def render(
-    problem: errors.BrokerError, request_id: str, headers: object = None
+    problem: errors.BrokerError, request_id: str, given: object = None
 ) -> web.StreamResponse:
     repeated = {name: problem.details[name] for name in _REPEATED if name in problem.details}
     body = Problem(
@@ -106,23 +107,27 @@ def render(
     response = responses.json(body, status=problem.status)
     if problem.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
-    elif problem.status == 503:
-        response.headers["Retry-After"] = "1"
-    elif problem.status == 405 and hasattr(headers, "get"):
-        response.headers["Allow"] = headers.get("Allow", "")
+    elif problem.status in (429, 503):
+        seconds = math.ceil(problem.details.get("retry_after", 1))
+        response.headers["Retry-After"] = str(seconds)
+    elif problem.status == 405 and hasattr(given, "get"):
+        response.headers["Allow"] = given.get("Allow", "")
     return response
 
 
-def _count(request: web.Request, status: int, elapsed: float) -> None:
+def _count(request: web.Request, endpoint: str, status: int, elapsed: float) -> None:
     metrics = request.app[CONTEXT].metrics
-    resource = request.match_info.route.resource
-    endpoint = _endpoint(resource.canonical) if resource else "unmatched"
     metrics.observe(endpoint, request.method, status, elapsed)
     if logger.isEnabledFor(logging.INFO) and endpoint not in _QUIET:
         extra = {"duration_ms": round(elapsed * 1000, 2), "status": status}
         logger.info("%s %s", request.method, request.path, extra=extra)
 
 
+def _endpoint(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return _folded(resource.canonical) if resource else "unmatched"
+
+
 @functools.cache
-def _endpoint(canonical: str) -> str:
+def _folded(canonical: str) -> str:
     return re.sub(r"{(\w+)}", r":\1", canonical)

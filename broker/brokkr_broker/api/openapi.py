@@ -12,11 +12,18 @@ from brokkr_broker.api.route import Route
 from brokkr_common import __version__
 from brokkr_common.wire.problem import Problem
 
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A repeated request with the same key does nothing and gets the first answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 _PARAMETER = re.compile(r"{(\w+)}")
 _REASONS = {
     304: "Not modified", 400: "Malformed request", 401: "No valid key", 403: "Not allowed",
     404: "Not found", 409: "Taken", 412: "Changed meanwhile", 413: "Body too large",
-    415: "Body is not JSON", 422: "Wrong shape", 503: "The database does not answer",
+    415: "Body is not JSON", 422: "Wrong shape", 429: "Too many requests",
+    503: "The database does not answer",
 }  # fmt: skip
 
 
@@ -71,6 +78,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if route.conditional:
         name = "If-None-Match" if route.method == "GET" else "If-Match"
         parameters.append({"name": name, "in": "header", "schema": {"type": "string"}})
+    if route.method == "POST" and route.allow is not None and not route.repeatable:
+        parameters.append(_IDEMPOTENCY_KEY)
     if parameters:
         operation["parameters"] = parameters
     if route.takes is not None:
@@ -111,7 +120,7 @@ def _headers(route: Route) -> dict[str, Any]:
 
 
 def _usual(route: Route) -> set[int]:
-    usual = set() if route.allow is None else {401, 403, 503}
+    usual = set() if route.allow is None else {401, 403, 429, 503}
     if "{" in route.url or route.query:
         usual.add(400)
     if route.conditional:

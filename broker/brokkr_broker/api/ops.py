@@ -3,14 +3,17 @@
 import asyncio
 from importlib import resources
 
-import prometheus_client
 from aiohttp import web
+from prometheus_client.metrics_core import Metric
 
 from brokkr_broker import errors
-from brokkr_broker.api import openapi, responses
+from brokkr_broker.api import access, openapi, responses
 from brokkr_broker.api.route import Route
-from brokkr_broker.context import CONTEXT, Context
+from brokkr_broker.context import CONTEXT
 from brokkr_broker.dal import agents, deployments, keys, stacks
+from brokkr_broker.db.pool import Executor
+from brokkr_broker.metrics import state
+from brokkr_broker.security.permissions import ADMIN
 
 _READY_SECONDS = 1.5
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Brokkr API</title>
@@ -39,22 +42,23 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
-    await _refresh(context)
-    body = prometheus_client.generate_latest(context.metrics.registry)
+    if context.config.metrics.require_auth:
+        access.admit(request, await access.identify(request), ADMIN)
+    body = context.metrics.text(await _state(context.db))
     return web.Response(
         body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     )
 
 
-async def _refresh(context: Context) -> None:
-    """Gauges that are read from the database when somebody looks."""
-    gauges = context.metrics
-    gauges.active_agents.set(await agents.count_active(context.db))
-    gauges.stacks.set(await stacks.count(context.db))
-    gauges.deployment_objects.set(await deployments.count(context.db))
-    gauges.heartbeat_age.clear()
-    for row in await agents.heartbeat_ages(context.db):
-        gauges.heartbeat_age.labels(row["id"], row["name"]).set(row["age"])
+async def _state(db: Executor) -> list[Metric]:
+    """What is read from the database when somebody looks."""
+    ages = [(str(r["id"]), r["name"], r["age"]) for r in await agents.heartbeat_ages(db)]
+    return state(
+        active_agents=await agents.count_active(db),
+        stacks=await stacks.count(db),
+        deployment_objects=await deployments.count(db),
+        heartbeat_ages=ages,
+    )
 
 
 async def document(_request: web.Request) -> web.Response:
@@ -90,7 +94,7 @@ ROUTES = [
     Route(method="GET", path="/readyz", handler=readyz, allow=None, summary="Able to serve?",
           gives=str, media_type=_TEXT, fails=(503,)),
     Route(method="GET", path="/metrics", handler=metrics, allow=None,
-          summary="Prometheus metrics", gives=str, media_type=_TEXT, fails=(503,)),
+          summary="Prometheus metrics", gives=str, media_type=_TEXT, fails=(401, 403, 503)),
     Route(method="GET", path="/docs/openapi.json", handler=document, allow=None,
           summary="This document", gives=dict),
     Route(method="GET", path="/swagger-ui", handler=to_page, allow=None,

@@ -7,7 +7,7 @@ or repeats a row, whatever is added meanwhile. Without `limit` a list is whole, 
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -21,6 +21,7 @@ from brokkr_broker.api.route import Query
 from brokkr_broker.context import CONTEXT
 
 P = TypeVar("P")
+M = TypeVar("M")
 
 QUERY = (
     Query(
@@ -61,6 +62,9 @@ class Order(Generic[P]):
 BY_CREATION: Order[tuple[datetime, UUID]] = Order(
     tuple[datetime, UUID], lambda row: (row.created_at, row.id)
 )
+BY_TIMESTAMP: Order[tuple[datetime, UUID]] = Order(
+    tuple[datetime, UUID], lambda row: (row.timestamp, row.id)
+)
 BY_SEQUENCE: Order[int] = Order(int, lambda row: row.sequence_id)
 BY_STACK: Order[UUID] = Order(UUID, lambda row: row.stack_id)
 BY_LABEL: Order[str] = Order(str, lambda row: row.label)
@@ -70,21 +74,26 @@ BY_KEY: Order[str] = Order(str, lambda row: row.key)
 class Page(Generic[P]):
     """What one request asks of a list. `fetch` is one more than it shows: is there a next page?"""
 
-    def __init__(self, request: web.Request, order: Order[P]) -> None:
+    def __init__(self, request: web.Request, order: Order[P], *, limit: int | None = None) -> None:
         self._request = request
         self._order = order
-        self._limit = _limit(request)
+        self._limit = limit or _limit(request)
         cursor = request.query.get("cursor")
         self.after = order.decode(cursor) if cursor else None
         self.fetch = self._limit + 1
 
-    def answer(self, rows: Sequence[msgspec.Struct]) -> web.Response:
+    def answer(self, rows: list[M]) -> web.Response:
+        shown, headers = self.cut(rows)
+        return responses.json(shown, headers=headers)
+
+    def cut(self, rows: list[M]) -> tuple[list[M], dict[str, str]]:
+        """The rows of this page, and the link to the next one."""
         if len(rows) <= self._limit:
-            return responses.json(rows)
+            return rows, {}
         shown = rows[: self._limit]
         cursor = self._order.encode(self._order.position(shown[-1]))
         following = self._request.rel_url.update_query(cursor=cursor)
-        return responses.json(shown, headers={"Link": f'<{following}>; rel="next"'})
+        return shown, {"Link": f'<{following}>; rel="next"'}
 
 
 def _limit(request: web.Request) -> int:

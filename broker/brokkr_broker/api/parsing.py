@@ -22,6 +22,27 @@ def path_id(request: web.Request, name: str = "id") -> UUID:
         raise errors.Invalid(f"{name} is not a UUID", code="invalid_id", field=name) from None
 
 
+def uuid(request: web.Request, name: str) -> UUID | None:
+    """A query parameter that is an id, if it is given."""
+    text = request.query.get(name)
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise errors.Invalid(f"{name} is not a UUID", code="invalid_id", field=name) from None
+
+
+def number(request: web.Request, name: str, default: int, *, least: int) -> int:
+    """A query parameter that is a whole number."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and least <= int(text[:15])):
+        raise errors.Invalid(
+            f"{name} is a number from {least} on", code=f"invalid_{name}", field=name
+        )
+    return int(text[:15])
+
+
 async def body(request: web.Request, model: type[T]) -> T:
     """Malformed JSON is a 400, the wrong shape a 422, an empty or overlong text a 400."""
     if request.content_type not in ("application/json", "application/octet-stream"):

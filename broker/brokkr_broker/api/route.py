@@ -24,7 +24,11 @@ class Query:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Route:
-    """`allow` is None for public routes. `fails` lists the statuses beyond the usual ones."""
+    """`allow` is None for public routes. `fails` lists the statuses beyond the usual ones.
+
+    `repeatable`: a POST whose handler sees to repetitions itself. `audit`: the actions that a
+    success is written down as.
+    """
 
     method: str
     path: str
@@ -38,6 +42,8 @@ class Route:
     fails: tuple[int, ...] = ()
     query: tuple[Query, ...] = ()
     conditional: bool = False
+    repeatable: bool = False
+    audit: tuple[str, ...] = ()
     media_type: str = "application/json"
 
     @property

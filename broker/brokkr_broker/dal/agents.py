@@ -27,8 +27,8 @@ async def find(db: Executor, *, name: str, cluster_name: str) -> Agent | None:
     return Agent(**row) if row else None
 
 
-async def create(db: Executor, *, name: str, cluster_name: str, hash: str, short: str) -> Agent:
-    return Agent(**await db.fetchrow(SQL.create, name, cluster_name, hash, short))
+async def create(db: Executor, *, name: str, cluster_name: str, hash: str, head: str) -> Agent:
+    return Agent(**await db.fetchrow(SQL.create, name, cluster_name, hash, head))
 
 
 async def update(
@@ -44,8 +44,8 @@ async def update(
     return Agent(**row) if row else None
 
 
-async def rotate(db: Executor, agent_id: UUID, *, hash: str, short: str) -> Agent | None:
-    row = await db.fetchrow(SQL.rotate, agent_id, hash, short)
+async def rotate(db: Executor, agent_id: UUID, *, hash: str, head: str) -> Agent | None:
+    row = await db.fetchrow(SQL.rotate, agent_id, hash, head)
     return Agent(**row) if row else None
 
 

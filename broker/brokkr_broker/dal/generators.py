@@ -21,9 +21,9 @@ async def get(db: Executor, generator_id: UUID) -> Generator | None:
 
 
 async def create(
-    db: Executor, *, name: str, description: str | None, hash: str, short: str
+    db: Executor, *, name: str, description: str | None, hash: str, head: str
 ) -> Generator:
-    return Generator(**await db.fetchrow(SQL.create, name, description, hash, short))
+    return Generator(**await db.fetchrow(SQL.create, name, description, hash, head))
 
 
 async def update(
@@ -41,8 +41,8 @@ async def update(
     return Generator(**row) if row else None
 
 
-async def rotate(db: Executor, generator_id: UUID, *, hash: str, short: str) -> Generator | None:
-    row = await db.fetchrow(SQL.rotate, generator_id, hash, short)
+async def rotate(db: Executor, generator_id: UUID, *, hash: str, head: str) -> Generator | None:
+    row = await db.fetchrow(SQL.rotate, generator_id, hash, head)
     return Generator(**row) if row else None
 
 

@@ -1,5 +1,7 @@
 """Keys: hashes to identities, and the admin's."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from brokkr_broker.db import queries
@@ -8,10 +10,18 @@ from brokkr_broker.db.pool import Executor
 SQL = queries.load(__name__)
 
 
-async def find(db: Executor, hash: str) -> tuple[str, UUID | None, str] | None:
-    """Kind (`admin`, `agent`, `generator`), id and short token of the key's live owner."""
-    row = await db.fetchrow(SQL.find, hash)
-    return (row["kind"], row["id"], row["pak_short"]) if row else None
+class Owner(NamedTuple):
+    """Kind (`admin`, `agent`, `generator`), id and head of the key of a live owner."""
+
+    kind: str
+    id: UUID | None
+    head: str
+
+
+async def find(db: Executor, hashes: Sequence[str]) -> dict[str, Owner]:
+    """Whose keys have these hashes, by hash."""
+    rows = await db.fetch(SQL.find, hashes)
+    return {row["hash"]: Owner(row["kind"], row["id"], row["pak_short"]) for row in rows}
 
 
 async def initialize(db: Executor) -> bool:
@@ -19,8 +29,8 @@ async def initialize(db: Executor) -> bool:
     return await db.fetchval(SQL.initialize) is not None
 
 
-async def set_admin(db: Executor, *, hash: str, short: str) -> None:
-    await db.execute(SQL.set_admin, hash, short)
+async def set_admin(db: Executor, *, hash: str, head: str) -> None:
+    await db.execute(SQL.set_admin, hash, head)
 
 
 async def ping(db: Executor) -> None:

@@ -1,13 +1,17 @@
 -- find --
--- Whose key has this hash? One indexed look-up per kind.
-SELECT kind, id, pak_short
-  FROM (SELECT 'admin' AS kind, NULL::uuid AS id, pak_short FROM admin_role WHERE pak_hash = $1
+-- Whose keys have these hashes? One indexed look-up per kind and hash.
+SELECT asked.hash, owner.kind, owner.id, owner.pak_short
+  FROM unnest($1::text[]) AS asked (hash)
+ CROSS JOIN LATERAL (
+        SELECT 'admin' AS kind, NULL::uuid AS id, pak_short FROM admin_role
+         WHERE pak_hash = asked.hash
         UNION ALL
-        SELECT 'agent', id, pak_short FROM agents WHERE pak_hash = $1 AND deleted_at IS NULL
+        SELECT 'agent', id, pak_short FROM agents
+         WHERE pak_hash = asked.hash AND pak_hash <> '' AND deleted_at IS NULL
         UNION ALL
         SELECT 'generator', id, pak_short FROM generators
-         WHERE pak_hash = $1 AND deleted_at IS NULL AND is_active) found
- LIMIT 1;
+         WHERE pak_hash = asked.hash AND pak_hash <> '' AND deleted_at IS NULL AND is_active
+         LIMIT 1) owner;
 
 -- initialize --
 -- The first start, once: returns a row only to the caller that made it.

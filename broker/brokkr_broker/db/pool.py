@@ -1,7 +1,8 @@
 """The connection pool. Every connection has the tenant's schema first in its search path."""
 
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,41 @@ Position = tuple[datetime, UUID]
 """Where a page of a list by creation begins: behind the row of this moment and id."""
 
 
+Observer = Callable[[str, float], None]
+"""Is told of every statement, with the seconds that it took."""
+
+
 class _Connection(asyncpg.Connection):
+    observe: Observer
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return await super().fetch(query, *args, **options)
+        finally:
+            self.observe(query, time.perf_counter() - started)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return await super().fetchrow(query, *args, **options)
+        finally:
+            self.observe(query, time.perf_counter() - started)
+
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return await super().fetchval(query, *args, **options)
+        finally:
+            self.observe(query, time.perf_counter() - started)
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> str:
+        started = time.perf_counter()
+        try:
+            return await super().execute(query, *args, **options)
+        finally:
+            self.observe(query, time.perf_counter() - started)
+
     async def reset(self, *, timeout: float | None = None) -> None:
         """Nothing to reset: no statement of ours leaves a session setting behind.
 
@@ -26,16 +61,20 @@ class _Connection(asyncpg.Connection):
         """
 
 
-async def connect(url: str, settings: config.Database) -> "asyncpg.Pool[Any]":
+async def connect(
+    url: str, settings: config.Database, observe: Observer = lambda *_: None
+) -> "asyncpg.Pool[Any]":
     """Open the pool with one connection; it grows to `database.pool_size` under load."""
+    connection = type("Connection", (_Connection,), {"observe": staticmethod(observe)})
     return await asyncpg.create_pool(
         url,
         min_size=1,
         max_size=settings.pool_size,
-        max_inactive_connection_lifetime=300,
+        max_inactive_connection_lifetime=float(settings.idle_timeout),
+        statement_cache_size=settings.statement_cache_size,
         command_timeout=float(settings.command_timeout),
         timeout=5,
-        connection_class=_Connection,
+        connection_class=connection,
         server_settings=session_settings(settings.schema),
     )
 

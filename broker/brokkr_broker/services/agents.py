@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import UNSET
 
 from brokkr_broker import errors
+from brokkr_broker.config import Pak
 from brokkr_broker.dal import agents, targets
 from brokkr_broker.db.pool import Executor
 from brokkr_broker.security import pak
@@ -31,10 +32,10 @@ async def find(db: Executor, *, name: str, cluster_name: str) -> Agent:
     return agent
 
 
-async def create(db: Executor, wanted: AgentCreate) -> AgentCreated:
-    key = pak.generate()
+async def create(db: Executor, form: Pak, wanted: AgentCreate) -> AgentCreated:
+    key = pak.generate(form)
     agent = await agents.create(
-        db, name=wanted.name, cluster_name=wanted.cluster_name, hash=key.hash, short=key.short
+        db, name=wanted.name, cluster_name=wanted.cluster_name, hash=key.hash, head=key.head
     )
     return AgentCreated(agent=agent, initial_pak=key.text)
 

@@ -1,7 +1,7 @@
 """Agent events: take each report once, whatever is repeated or lost on the way."""
 
 from collections.abc import Sequence
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from msgspec import UNSET
 
@@ -12,9 +12,16 @@ from brokkr_broker.db.pool import Executor
 from brokkr_common.wire.events import AgentEvent, EventCreate
 
 
-def report(agent_id: UUID, event: EventCreate) -> Report:
+def report(agent_id: UUID, event: EventCreate, *, idempotency_key: str | None) -> Report:
+    """Without an id of its own, a report is known by its Idempotency-Key, if it has one."""
+    if event.id is not UNSET:
+        event_id = event.id
+    elif idempotency_key:
+        event_id = uuid5(agent_id, idempotency_key)
+    else:
+        event_id = uuid4()
     return Report(
-        id=uuid4() if event.id is UNSET else event.id,
+        id=event_id,
         agent_id=agent_id,
         deployment_object_id=event.deployment_object_id,
         event_type=event.event_type,

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import UNSET
 
 from brokkr_broker import errors
+from brokkr_broker.config import Pak
 from brokkr_broker.dal import generators
 from brokkr_broker.db.pool import Executor
 from brokkr_broker.security import pak
@@ -28,10 +29,10 @@ async def get(db: Executor, generator_id: UUID) -> Generator:
     return generator
 
 
-async def create(db: Executor, wanted: GeneratorCreate) -> GeneratorWithKey:
-    key = pak.generate()
+async def create(db: Executor, form: Pak, wanted: GeneratorCreate) -> GeneratorWithKey:
+    key = pak.generate(form)
     generator = await generators.create(
-        db, name=wanted.name, description=wanted.description, hash=key.hash, short=key.short
+        db, name=wanted.name, description=wanted.description, hash=key.hash, head=key.head
     )
     return GeneratorWithKey(generator=generator, pak=key.text)
 

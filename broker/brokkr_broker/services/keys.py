@@ -1,13 +1,17 @@
 """Keys to identities, remembered for a while, and the admin's key."""
 
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import msgspec
 
 from brokkr_broker import errors
+from brokkr_broker.config import Pak
 from brokkr_broker.dal import agents, generators, keys
+from brokkr_broker.dal.keys import Owner
+from brokkr_broker.db.batching import Batcher
 from brokkr_broker.db.pool import Executor, transaction
 from brokkr_broker.security import pak
 from brokkr_broker.security.identity import Identity, Role
@@ -20,7 +24,7 @@ _MAX_ENTRIES = 20_000
 
 class _Entry(msgspec.Struct, frozen=True):
     identity: Identity
-    short: str
+    head: str
     expires: float
 
 
@@ -28,13 +32,20 @@ class KeyRing:
     """A bounded cache of valid keys by hash.
 
     Entries go when the database says that a key changed, and all of them when its word may have
-    been missed; the time to live is the backstop.
+    been missed; the time to live is the backstop. Unknown keys that arrive together cost one
+    statement together, so a flood of them does not crowd out other callers.
     """
 
     def __init__(
-        self, db: Executor, *, ttl: float, clock: Callable[[], float] = time.monotonic
+        self,
+        db: Executor,
+        form: Pak,
+        *,
+        ttl: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._db = db
+        self._form = form
+        self._lookups: Batcher[str, Owner | None] = Batcher(functools.partial(_find, db))
         self._ttl = ttl
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
@@ -45,11 +56,11 @@ class KeyRing:
         parsed = pak.parse(text)
         if parsed is None:
             return None
-        short, hash = parsed
+        head, hash = parsed
         entry = self._entries.get(hash)
         if entry is None or entry.expires <= self._clock():
             entry = await self._look_up(hash)
-        if entry is None or entry.short not in ("", short):
+        if entry is None or not pak.fits(head, entry.head, self._form):
             return None
         return entry.identity
 
@@ -64,12 +75,12 @@ class KeyRing:
 
     async def _look_up(self, hash: str) -> _Entry | None:
         changes = self._changes
-        found = await keys.find(self._db, hash)
+        found = await self._lookups.submit(hash)
         if found is None:
             self._entries.pop(hash, None)
             return None
-        kind, owner_id, short = found
-        entry = _Entry(Identity(_ROLES[kind], owner_id), short, self._clock() + self._ttl)
+        identity = Identity(_ROLES[found.kind], found.id)
+        entry = _Entry(identity, found.head, self._clock() + self._ttl)
         if changes == self._changes:  # else what was read may be older than what was heard
             while len(self._entries) >= _MAX_ENTRIES:
                 self._entries.pop(next(iter(self._entries)))
@@ -77,38 +88,40 @@ class KeyRing:
         return entry
 
 
-async def initialize(db: Executor, *, preset_hash: str) -> str | None:
+async def _find(db: Executor, hashes: Sequence[str]) -> list[Owner | None | Exception]:
+    found = await keys.find(db, list(set(hashes)))
+    return [found.get(hash) for hash in hashes]
+
+
+async def initialize(db: Executor, form: Pak, *, preset_hash: str) -> str | None:
     """On the first start of a schema, give the admin a key; return it if it was made here."""
     async with transaction(db) as connection:
         if not await keys.initialize(connection):
             return None
         if preset_hash:
-            await keys.set_admin(connection, hash=preset_hash, short="")
+            await keys.set_admin(connection, hash=preset_hash, head="")
             return None
-        return await _new_admin_key(connection)
+        return await rotate_admin(connection, form)
 
 
-async def rotate_admin(db: Executor) -> str:
-    return await _new_admin_key(db)
+async def rotate_admin(db: Executor, form: Pak) -> str:
+    """Returns the new key."""
+    key = pak.generate(form)
+    await keys.set_admin(db, hash=key.hash, head=key.head)
+    return key.text
 
 
-async def rotate_agent(db: Executor, agent_id: UUID) -> AgentRotated:
-    key = pak.generate()
-    agent = await agents.rotate(db, agent_id, hash=key.hash, short=key.short)
+async def rotate_agent(db: Executor, form: Pak, agent_id: UUID) -> AgentRotated:
+    key = pak.generate(form)
+    agent = await agents.rotate(db, agent_id, hash=key.hash, head=key.head)
     if agent is None:
         raise errors.NotFound("no agent has this id", code="agent_not_found")
     return AgentRotated(agent=agent, pak=key.text)
 
 
-async def rotate_generator(db: Executor, generator_id: UUID) -> GeneratorWithKey:
-    key = pak.generate()
-    generator = await generators.rotate(db, generator_id, hash=key.hash, short=key.short)
+async def rotate_generator(db: Executor, form: Pak, generator_id: UUID) -> GeneratorWithKey:
+    key = pak.generate(form)
+    generator = await generators.rotate(db, generator_id, hash=key.hash, head=key.head)
     if generator is None:
         raise errors.NotFound("no generator has this id", code="generator_not_found")
     return GeneratorWithKey(generator=generator, pak=key.text)
-
-
-async def _new_admin_key(db: Executor) -> str:
-    key = pak.generate()
-    await keys.set_admin(db, hash=key.hash, short=key.short)
-    return key.text

@@ -12,6 +12,7 @@ from uuid import uuid4
 import asyncpg
 import psycopg
 
+from brokkr_broker.config import Pak
 from brokkr_broker.db import migrate
 from brokkr_broker.security import pak
 from harness import Broker, eventually
@@ -132,7 +133,7 @@ def test_wrong_settings_say_which(tmp_path: Path) -> None:
 
 async def test_a_preset_admin_key(databases: Databases) -> None:
     url = databases.create()
-    key = pak.generate()
+    key = pak.generate(Pak())
     async with running_broker(url, preset_hash=key.hash) as broker:
         assert await broker.client(key.text).ask("GET", "/stacks") == []
 

@@ -53,7 +53,8 @@ async def _fill(broker: RunningBroker) -> dict[str, str]:
 async def test_every_list_comes_page_by_page_without_gap_or_repeat(broker: RunningBroker) -> None:
     owners = await _fill(broker)
     lists = [r for r in ROUTES if any(q.name == "cursor" for q in r.query)]
-    assert len(lists) >= 12
+    lists = [r for r in lists if r.path != "/admin/audit-logs"]  # has a shape of its own
+    assert len(lists) >= 15
     for route in lists:
         path = route.path.replace("{id}", owners.get(route.path.split("/")[1], ""))
         whole = await broker.admin.ask("GET", path)

@@ -1,0 +1,2 @@
+DROP TABLE audit_logs;
+DROP FUNCTION brokkr_keep_audit();
