@@ -82,7 +82,9 @@ class Process:
 class Broker(Process):
     """`brokkr-broker serve` with the embedded Postgres, and the admin's REST API."""
 
-    def __init__(self, folder: Path, *, durable: bool = False, log_level: str = "info") -> None:
+    def __init__(
+        self, folder: Path, *, durable: bool = False, log_level: str = "info", **settings: str
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -92,6 +94,7 @@ class Broker(Process):
             "BROKKR__BROKER__DATA_DIR": str(folder / "data"),
             "BROKKR__DATABASE__DURABLE": str(durable).lower(),
             "BROKKR__LOG__LEVEL": log_level,
+            **settings,
         }
         super().__init__([str(_BIN / "brokkr-broker"), "serve"], env, folder / "broker.log")
         self._http = requests.Session()

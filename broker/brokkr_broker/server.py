@@ -51,7 +51,7 @@ async def serve(
                 ssl_context=certificate,
             ).start()
             logger.info("serving", extra={"address": _shown(runner, certificate is not None)})
-            async with tasks.running(context), _beside(config.api, certificate, stop):
+            async with tasks.running(context), beside(config.api, certificate, stop):
                 await stop.wait()
             logger.info("stopping")
             context.stopping.set()
@@ -75,9 +75,10 @@ def certificate_of(api: Api) -> ssl.SSLContext | None:
 
 
 @contextlib.asynccontextmanager
-async def _beside(
+async def beside(
     api: Api, certificate: ssl.SSLContext | None, stop: asyncio.Event
 ) -> AsyncIterator[None]:
+    """What runs next to serving: the certificate's renewal, and the end with the supervisor."""
     running = []
     if certificate:
         running.append(asyncio.create_task(_renew(api, certificate)))

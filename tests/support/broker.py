@@ -55,6 +55,7 @@ class RunningBroker:
         self, context: Context, http: aiohttp.ClientSession, url: str, pak: str | None
     ) -> None:
         self.context = context
+        self.http = http
         self.url = url
         self.client = functools.partial(Client, http, f"{url}/api/v1")
         self.root = Client(http, url, None)

@@ -65,4 +65,5 @@ def yoyo_url(url: str, schema: str) -> str:
     """yoyo picks psycopg 3 by the scheme, and the schema by a query argument of its own."""
     address = url.partition("://")[2]
     separator = "&" if "?" in address else "?"
-    return f"postgresql+psycopg://{address}{separator}schema={quote(schema)}"
+    name = quote(f'"{schema}"')  # NB: it stands in the statement as it is given
+    return f"postgresql+psycopg://{address}{separator}schema={name}"

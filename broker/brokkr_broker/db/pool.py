@@ -1,4 +1,4 @@
-"""The connection pool. Every connection has the tenant's schema first in its search path."""
+"""The connection pool. Every connection sees the tenant's schema and no other."""
 
 import contextlib
 import time
@@ -80,9 +80,9 @@ async def connect(
 
 
 def session_settings(schema: str) -> dict[str, str]:
-    path = "public" if schema == "public" else f'"{schema}",public'
     return {
-        "search_path": path,
+        # Nothing but the tenant's own: what is missing there must not be found in another's.
+        "search_path": f'"{schema}"',
         "application_name": "brokkr-broker",
         # Every hot statement is a handful of index look-ups. The planner must not change its mind
         # about that while its statistics are still those of an empty table.

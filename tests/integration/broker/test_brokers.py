@@ -5,28 +5,18 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import psycopg
 
 from brokkr_broker.config import Pak
 from brokkr_broker.db import migrate
 from brokkr_broker.security import pak
 from harness import Broker, eventually
 from support.broker import RunningBroker, running_broker
+from support.commands import BROKER, command
 from support.postgres import Databases
-
-_BROKER = str(Path(sys.executable).parent / "brokkr-broker")
-
-
-def _command(database: str, *arguments: str, **settings: str) -> str:
-    env = {**os.environ, "BROKKR__DATABASE__URL": database, **settings}
-    done = subprocess.run([_BROKER, *arguments], env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 async def test_a_key_rotated_by_command_is_dead_on_every_broker(
@@ -37,7 +27,7 @@ async def test_a_key_rotated_by_command_is_dead_on_every_broker(
         for admin in both:
             await admin.ask("GET", "/stacks")
 
-        out = await asyncio.to_thread(_command, database, "rotate", "admin")
+        out = await asyncio.to_thread(command, database, "rotate", "admin")
 
         new = out.removeprefix("New PAK: ").strip()
         async with asyncio.timeout(1):
@@ -82,7 +72,7 @@ def test_ten_brokers_start_at_once_on_an_empty_database(databases: Databases) ->
     url = databases.empty("ten_brokers")
     env = {**os.environ, "BROKKR__DATABASE__URL": url}
     starts = [
-        subprocess.Popen([_BROKER, "migrate"], env=env, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([BROKER, "migrate"], env=env, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
     counts = [int(p.communicate()[0].split()[0]) for p in starts]
@@ -91,27 +81,18 @@ def test_ten_brokers_start_at_once_on_an_empty_database(databases: Databases) ->
 
 def test_commands_create_identities_and_print_their_keys(database: str, tmp_path: Path) -> None:
     settings = {"BROKKR__BROKER__DATA_DIR": str(tmp_path)}
-    agent = _command(
+    agent = command(
         database, "create", "agent", "--name", "a", "--cluster-name", "c", **settings
     ).splitlines()
     assert [line.split(":")[0] for line in agent] == ["ID", "Name", "Cluster", "Initial PAK"]
-    generator = _command(database, "create", "generator", "--name", "g", **settings).splitlines()
+    generator = command(database, "create", "generator", "--name", "g", **settings).splitlines()
     generator_id = generator[0].removeprefix("ID: ")
-    rotated = _command(database, "rotate", "generator", "--uuid", generator_id, **settings)
+    rotated = command(database, "rotate", "generator", "--uuid", generator_id, **settings)
     assert rotated.startswith("New PAK: brokkr_BR")
     # and the first of them made the admin's key, and kept it for its owner alone
     kept = tmp_path / "admin-pak"
     assert kept.read_text().startswith("brokkr_BR")
     assert kept.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_schema_of_its_own(database: str) -> None:
-    _command(database, "migrate", BROKKR__DATABASE__SCHEMA="tenant_a")
-    with psycopg.connect(database) as connection:
-        rows = connection.execute(
-            "SELECT table_schema FROM information_schema.tables WHERE table_name = 'stacks'"
-        ).fetchall()
-    assert sorted(r[0] for r in rows) == ["public", "tenant_a"]
 
 
 def test_wrong_settings_say_which(tmp_path: Path) -> None:
@@ -124,7 +105,7 @@ def test_wrong_settings_say_which(tmp_path: Path) -> None:
     ]
     for settings, message in cases:
         done = subprocess.run(
-            [_BROKER, "serve"], env={**os.environ, **settings}, capture_output=True, text=True
+            [BROKER, "serve"], env={**os.environ, **settings}, capture_output=True, text=True
         )
         assert done.returncode == 1
         assert done.stderr.startswith(f"brokkr-broker: {message}"), done.stderr
