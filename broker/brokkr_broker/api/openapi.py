@@ -78,7 +78,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if route.conditional:
         name = "If-None-Match" if route.method == "GET" else "If-Match"
         parameters.append({"name": name, "in": "header", "schema": {"type": "string"}})
-    if route.method == "POST" and route.allow is not None and not route.repeatable:
+    if _takes_idempotency_key(route):
         parameters.append(_IDEMPOTENCY_KEY)
     if parameters:
         operation["parameters"] = parameters
@@ -119,8 +119,14 @@ def _headers(route: Route) -> dict[str, Any]:
     return headers
 
 
+def _takes_idempotency_key(route: Route) -> bool:
+    return route.method == "POST" and route.allow is not None and not route.repeatable
+
+
 def _usual(route: Route) -> set[int]:
     usual = set() if route.allow is None else {401, 403, 429, 503}
+    if _takes_idempotency_key(route):
+        usual |= {400, 409, 413, 422}
     if "{" in route.url or route.query:
         usual.add(400)
     if route.conditional:
