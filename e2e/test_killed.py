@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -13,8 +14,9 @@ _COUNT = 200
 
 
 def test_agent_killed_while_it_applies_200_objects(
-    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+    broker: Broker, make_agent: Callable[..., Agent], kubectl: Kubectl, unique: str
 ) -> None:
+    agent = make_agent(concurrent_objects="1")  # slow enough to be met in the middle
     stack = broker.stack(unique, agent_id=agent.id)
     names = [f"c{i}" for i in range(_COUNT)]
     pushed = broker.push(

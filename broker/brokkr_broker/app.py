@@ -30,6 +30,8 @@ from brokkr_broker.services.keys import KeyRing
 from brokkr_common import telemetry
 
 _CLOSE_SECONDS = 5
+_HOT = {"/agents/{id}/target-state", "/agents/{id}/heartbeat", "/agents/{id}/events", "/healthz"}
+"""What every agent asks every few seconds: the router tries paths in the order of their adding."""
 
 
 @contextlib.asynccontextmanager
@@ -99,6 +101,6 @@ def create_app(context: Context) -> web.Application:
         middlewares=[middleware.frame], client_max_size=context.config.api.max_body_size
     )
     app[CONTEXT] = context
-    for route in ROUTES:
+    for route in sorted(ROUTES, key=lambda route: route.path not in _HOT):
         app.router.add_route(route.method, route.url, guard(route))
     return app

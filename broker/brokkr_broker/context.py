@@ -18,6 +18,7 @@ from brokkr_broker.security.proxies import Network
 from brokkr_broker.security.throttle import Throttle
 from brokkr_broker.services.audit import Trail
 from brokkr_broker.services.configuration import Live
+from brokkr_broker.services.deployments import StateCache
 from brokkr_broker.services.failures import Failures
 from brokkr_broker.services.keys import KeyRing
 from brokkr_common.telemetry import Tracing
@@ -41,6 +42,7 @@ class Context:
     heartbeats: Batcher[UUID, None]
     polls: Batcher[tuple[UUID, bool], str]
     workers: Workers
+    states: StateCache = field(default_factory=StateCache)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     reload_wanted: asyncio.Event = field(default_factory=asyncio.Event)
 

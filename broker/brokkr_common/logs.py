@@ -56,7 +56,7 @@ class JsonFormatter(logging.Formatter):
             "timestamp": _moment(record),
             "level": record.levelname,
             "component": self.component,
-            "trace_id": trace_id.get(),
+            "trace_id": trace_id.get() or request_id.get(),
             "message": redact(record.getMessage()),
         }
         if not line["trace_id"]:

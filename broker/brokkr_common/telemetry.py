@@ -5,7 +5,6 @@ off, a span costs next to nothing. A caller's `traceparent` (W3C Trace Context) 
 """
 
 import contextlib
-import random
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
@@ -47,17 +46,21 @@ class Telemetry(settings.Section, frozen=True, kw_only=True):
 
 
 class Tracing:
-    """Spans that go nowhere; the trace id for the log is the caller's, or a new one."""
+    """Spans that go nowhere. The trace id for the log is the caller's, if there is one."""
 
-    @contextlib.contextmanager
-    def request(self, name: str, headers: Mapping[str, str], **attributes: Any) -> Iterator[Any]:  # noqa: ARG002
-        """A span around one request. Yields what takes attributes by `set_attribute`."""
-        given = _PARENT.match(headers.get("traceparent", ""))
-        token = logs.trace_id.set(given[1] if given else f"{random.getrandbits(128):032x}")
-        try:
-            yield None
-        finally:
-            logs.trace_id.reset(token)
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Called at the begin of a request, whose task ends with it."""
+        parent = headers.get("traceparent")
+        if parent and (given := _PARENT.match(parent)):
+            logs.trace_id.set(given[1])
+
+    def request(
+        self, name: str, headers: Mapping[str, str], **attributes: Any
+    ) -> contextlib.AbstractContextManager[Any] | None:
+        """A span around one request, or None where nothing is traced.
+
+        What it yields takes attributes by `set_attribute`.
+        """
 
     def close(self) -> None:
         """Send what is left."""
@@ -82,8 +85,15 @@ class OtlpTracing(Tracing):
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("brokkr")
 
+    def request(
+        self, name: str, headers: Mapping[str, str], **attributes: Any
+    ) -> contextlib.AbstractContextManager[Any]:
+        return self._request(name, headers, attributes)
+
     @contextlib.contextmanager
-    def request(self, name: str, headers: Mapping[str, str], **attributes: Any) -> Iterator[Any]:
+    def _request(
+        self, name: str, headers: Mapping[str, str], attributes: dict[str, Any]
+    ) -> Iterator[Any]:
         from opentelemetry import trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -92,11 +102,8 @@ class OtlpTracing(Tracing):
         with self._tracer.start_as_current_span(
             name, context=parent, kind=trace.SpanKind.SERVER, attributes=attributes
         ) as span:
-            token = logs.trace_id.set(f"{span.get_span_context().trace_id:032x}")
-            try:
-                yield span
-            finally:
-                logs.trace_id.reset(token)
+            logs.trace_id.set(f"{span.get_span_context().trace_id:032x}")
+            yield span
 
     def close(self) -> None:
         self._provider.shutdown()

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from brokkr_broker.api import ROUTES
 from brokkr_broker.config import BrokerConfig
 from brokkr_broker.metrics import Metrics, state
 from brokkr_operator import metrics as agent_metrics
@@ -45,6 +46,37 @@ def test_every_metric_is_documented_and_no_other() -> None:
     }
     text = (ROOT / "docs/metrics.md").read_text()
     assert set(re.findall(r"^\| `(brokkr_\w+)` \|", text, re.MULTILINE)) == names
+
+
+def test_every_call_is_documented_with_its_words_and_no_other() -> None:
+    text = (ROOT / "docs/api.md").read_text()
+    documented = re.findall(r"^\| `([A-Z]+ /[^`]*)` \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE)
+    assert sorted(documented) == sorted((f"{r.method} {r.path}", r.summary) for r in ROUTES)
+
+
+def test_every_error_code_is_documented_and_no_other() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "broker/brokkr_broker").rglob("*.py"))
+    codes = set(re.findall(r'\bcode ?= ?"(\w+)"', source)) | set(_COMPOSED_CODES)
+    codes |= set(
+        re.findall(r'"(invalid_(?!pak)\w+|template_render_failed|foreign_key_violation)"', source)
+    )
+    table = (ROOT / "docs/api.md").read_text().partition("## Codes")[2]
+    cells = re.findall(r"^\| (`[^|]+`) \|", table, re.MULTILINE)
+    assert {code for cell in cells for code in re.findall(r"`(\w+)`", cell)} == codes
+
+
+_COMPOSED_CODES = [
+    "invalid_limit",
+    "invalid_offset",
+    "invalid_time",
+    *(f"{owner}_id_mismatch" for owner in ("agent", "stack", "template")),
+    *(
+        f"{owner}_{what}_not_found"
+        for owner in ("agent", "stack", "template")
+        for what in ("label", "annotation")
+    ),
+]
+"""Put together at run time, out of the names of owners and fields."""
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)

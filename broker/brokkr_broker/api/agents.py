@@ -83,17 +83,23 @@ async def heartbeat(request: web.Request) -> web.Response:
 
 
 async def target_state(request: web.Request) -> web.Response:
-    """Conditional: an unchanged state is a 304 that reads no YAML."""
+    """The state's tag is read first: where the caller, or this process, has what belongs to it, no
+    YAML is read."""
     context, agent_id = request.app[CONTEXT], parsing.path_id(request)
     full = request.query.get("mode") == TargetStateMode.FULL
     mode = TargetStateMode.FULL if full else TargetStateMode.INCREMENTAL
     headers = {"Brokkr-Target-State-Mode": mode.value}
-    if known := request.headers.get("If-None-Match"):
-        tag = await context.polls.submit((agent_id, not full))
-        if tag == known:
-            return web.Response(status=304, headers={**headers, "ETag": tag})
-    found, tag = await deployments.target_state(request[DB], agent_id, mode)
-    return responses.json(found, headers={**headers, "ETag": tag})
+    tag = await context.polls.submit((agent_id, not full))
+    if conditions.known(request, tag):
+        return web.Response(status=304, headers={**headers, "ETag": tag})
+    body = context.states.get(tag)
+    if body is None:
+        found, tag = await deployments.target_state(request[DB], agent_id, mode)
+        body = responses.encode(found)
+        context.states.put(tag, body)
+    return web.Response(
+        body=body, content_type="application/json", headers={**headers, "ETag": tag}
+    )
 
 
 async def list_stacks(request: web.Request) -> web.Response:

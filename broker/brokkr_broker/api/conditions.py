@@ -23,10 +23,16 @@ def tag(row: Any) -> str:
     return '"' + ".".join(f"{(moment - _EPOCH) // _MICROSECOND:x}" for moment in parts) + '"'
 
 
+def known(request: web.Request, current: str) -> bool:
+    """Whether the caller has this state already."""
+    tags = _tags(request.headers.get("If-None-Match", ""))
+    return current in tags or "*" in tags
+
+
 def row(request: web.Request, model: Any) -> web.Response:
     """The row with its tag, or a 304 where the caller has it."""
     headers = {"ETag": tag(model)}
-    if headers["ETag"] in _tags(request.headers.get("If-None-Match", "")):
+    if known(request, headers["ETag"]):
         return web.Response(status=304, headers=headers)
     return responses.json(model, headers=headers)
 

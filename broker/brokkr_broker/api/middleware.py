@@ -8,6 +8,8 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 from aiohttp import web
 
@@ -38,29 +40,40 @@ async def frame(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     started = time.perf_counter()
-    given = request.headers.get("X-Request-Id", "")
-    request_id = given if _REQUEST_ID.match(given) else f"{random.getrandbits(64):016x}"
-    token = logs.request_id.set(request_id)
+    given = request.headers.get("X-Request-Id")
+    request_id = given if given and _REQUEST_ID.match(given) else f"{random.getrandbits(128):032x}"
+    token, trace = logs.request_id.set(request_id), logs.trace_id.set("")
     context = request.app[CONTEXT]
+    endpoint = _endpoint(request)
     try:
-        endpoint = _endpoint(request)
-        with context.tracing.request(
-            f"{request.method} {endpoint}",
-            request.headers,
-            **{"http.request.method": request.method, "url.path": request.path},
-        ) as span:
+        context.tracing.begin(request.headers)
+        span = context.tracing.request(
+            f"{request.method} {endpoint}", request.headers, **{"url.path": request.path}
+        )
+        if span is None:
             response = await _answer(request, handler, context.config, request_id)
-            if span:
-                span.set_attribute("http.route", endpoint)
-                span.set_attribute("http.response.status_code", response.status)
-            response.headers["X-Request-Id"] = request_id
-            headers.allow_origin(request, response, context.config)
-            headers.secure(request, response)
-            headers.compress(request, response)
-            _count(request, endpoint, response.status, time.perf_counter() - started)
-            return response
+        else:
+            response = await _traced(span, request, handler, request_id)
+        response.headers["X-Request-Id"] = request_id
+        headers.allow_origin(request, response, context.config)
+        headers.secure(request, response)
+        headers.compress(request, response)
+        _count(request, endpoint, response.status, time.perf_counter() - started)
+        return response
     finally:
         logs.request_id.reset(token)
+        logs.trace_id.reset(trace)
+
+
+async def _traced(
+    span: AbstractContextManager[Any], request: web.Request, handler: Handler, request_id: str
+) -> web.StreamResponse:
+    with span as current:
+        current.set_attribute("http.request.method", request.method)
+        current.set_attribute("http.route", _endpoint(request))
+        response = await _answer(request, handler, request.app[CONTEXT].config, request_id)
+        current.set_attribute("http.response.status_code", response.status)
+        return response
 
 
 async def _answer(

@@ -8,12 +8,12 @@ from aiohttp import web
 MODEL: "web.ResponseKey[Any]" = web.ResponseKey("model", object)
 """What an answer was made from, for the audit trail."""
 
-_encode = msgspec.json.Encoder().encode
+encode = msgspec.json.Encoder().encode
 
 
 def json(model: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     response = web.Response(
-        body=_encode(model), status=status, content_type="application/json", headers=headers
+        body=encode(model), status=status, content_type="application/json", headers=headers
     )
     response[MODEL] = model
     return response

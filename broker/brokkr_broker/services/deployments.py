@@ -98,6 +98,33 @@ async def target_state(
     return found, etag([(target.id, target.stack_name) for target in found])
 
 
+class StateCache:
+    """Encoded target states by tag, the most recently used ones, within `limit` bytes.
+
+    A tag names immutable objects, so what is kept is never wrong; many agents with the same stacks
+    share one entry.
+    """
+
+    def __init__(self, limit: int = 16 * 1024 * 1024) -> None:
+        self._limit = limit
+        self._size = 0
+        self._bodies: dict[str, bytes] = {}
+
+    def get(self, tag: str) -> bytes | None:
+        body = self._bodies.pop(tag, None)
+        if body is not None:
+            self._bodies[tag] = body
+        return body
+
+    def put(self, tag: str, body: bytes) -> None:
+        if len(body) > self._limit // 4 or tag in self._bodies:
+            return
+        self._bodies[tag] = body
+        self._size += len(body)
+        while self._size > self._limit:
+            self._size -= len(self._bodies.pop(next(iter(self._bodies))))
+
+
 def etag(found: Sequence[tuple[UUID, str]]) -> str:
     """Objects are immutable: their ids in order and the names of their stacks say everything."""
     digest = hashlib.blake2b(digest_size=16)

@@ -22,8 +22,11 @@ class Agent(base.Row, frozen=True, kw_only=True):
 
 
 class AgentCreate(base.Request, frozen=True, kw_only=True):
+    """`generator_ids` is taken from clients that send it; an agent needs no registration."""
+
     name: base.Name
     cluster_name: base.Name
+    generator_ids: list[UUID] | None = None
 
 
 class AgentUpdate(base.Update, frozen=True, kw_only=True):

@@ -173,7 +173,10 @@ async def test_a_bare_key_is_accepted(broker: RunningBroker) -> None:
     status, answer, _ = await broker.client(None).call(
         "POST", "/auth/pak", headers={"Authorization": str(agent.pak)}
     )
-    assert (status, answer) == (200, {"admin": False, "agent": agent_id, "generator": None})
+    assert (status, answer) == (
+        200,
+        {"admin": False, "agent": agent_id, "generator": None, "readonly": False},
+    )
 
 
 async def test_generators_see_only_their_own_stacks(broker: RunningBroker) -> None:

@@ -153,15 +153,14 @@ async def test_statements_per_poll(broker: RunningBroker) -> None:
         if holder._con:
             holder._con.add_query_logger(lambda record: seen.append(record.query))
 
+    for known in ("", '"other"', headers["ETag"], f'W/{headers["ETag"]}, "other"'):
+        await agent.call("GET", path, headers={"If-None-Match": known})
+        assert len(seen) == 1, "the state was encoded before"
+        assert "yaml_content" not in seen[0]
+        seen.clear()
+    broker.context.states.__init__()  # type: ignore[misc]
     await agent.call("GET", path)
-    assert len(seen) == 1
-    seen.clear()
-    await agent.call("GET", path, headers={"If-None-Match": '"other"'})
     assert len(seen) == 2
-    seen.clear()
-    await agent.call("GET", path, headers={"If-None-Match": headers["ETag"]})
-    assert len(seen) == 1
-    assert "yaml_content" not in seen[0]
     seen.clear()
     await agent.ask("POST", f"/agents/{agent_id}/heartbeat")
     assert len(seen) == 1
