@@ -41,9 +41,9 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 HEADER_BYTES = 4
-ENCODER = msgspec.msgpack.Encoder()
-JOBS: msgspec.msgpack.Decoder[Job] = msgspec.msgpack.Decoder(Job)
-ANSWERS = msgspec.msgpack.Decoder(Answer)
+ENCODER = msgspec.json.Encoder()  # NB: msgpack knows no integers beyond 64 bits
+JOBS: msgspec.json.Decoder[Job] = msgspec.json.Decoder(Job)
+ANSWERS = msgspec.json.Decoder(Answer)
 
 
 def frame(message: Job | Answer) -> bytes:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from brokkr_broker import tera
 from brokkr_broker.rendering import jobs, schemas
 from brokkr_broker.rendering.jobs import Answer, Job, Problem
+from brokkr_broker.tera import values
 
 MEMORY_BYTES = 1024 * 1024 * 1024
 
@@ -39,7 +40,11 @@ def _render(job: jobs.Render) -> Answer:
     schema, wrong = schemas.load(job.schema)
     if wrong:
         return Answer("schema", problems=_under("/parameters_schema", wrong))
-    parameters = schemas.with_defaults(schema, job.parameters)
+    try:
+        given = values.canonical(job.parameters)
+    except tera.TemplateError as e:
+        return Answer("parameters", problems=(Problem("", e.message),))
+    parameters = schemas.with_defaults(schema, given)
     if unfit := schemas.violations(schema, parameters):
         return Answer("parameters", problems=tuple(unfit))
     try:

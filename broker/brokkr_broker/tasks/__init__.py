@@ -20,20 +20,17 @@ _DAY = 24 * _HOUR
 @contextlib.asynccontextmanager
 async def running(context: Context) -> AsyncIterator[None]:
     """All tasks, until the end of the block."""
-    sweep = functools.partial
+    bound = functools.partial
     loops = [
-        Loop("audit retention", sweep(retention.sweep_audit, context), interval=_DAY),
-        Loop("idempotency keys", sweep(retention.sweep_idempotency, context), interval=_HOUR),
+        Loop("audit retention", bound(retention.sweep_audit, context), interval=_DAY),
+        Loop("idempotency keys", bound(retention.sweep_idempotency, context), interval=_HOUR),
         Loop("failed logins", context.failures.sweep, interval=failures.WINDOW_SECONDS),
-        Loop(
-            "connections",
-            context.db.expire_connections,
-            interval=context.config.database.max_lifetime,
-        ),
+        Loop("settings file", bound(configuration.watch, context), interval=_HOUR),
+        Loop("settings of others", bound(configuration.follow, context), interval=0),
     ]
+    if lifetime := context.config.database.max_lifetime:
+        loops.append(Loop("connections", context.db.expire_connections, interval=lifetime))
     running = [asyncio.create_task(loop.run()) for loop in loops]
-    running.append(asyncio.create_task(configuration.watch(context)))
-    running.append(asyncio.create_task(configuration.follow(context)))
     try:
         yield
     finally:

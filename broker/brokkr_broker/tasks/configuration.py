@@ -20,7 +20,7 @@ DEBOUNCE_VARIABLE = "BROKKR_CONFIG_WATCHER_DEBOUNCE_SECONDS"
 
 
 async def watch(context: Context) -> None:
-    """Until cancelled. Without a file, or switched off, there is nothing to watch."""
+    """Until the file's folder goes. Without a file, or switched off, nothing is watched."""
     file = os.environ.get(FILE_VARIABLE)
     if not file or os.environ.get(ENABLED_VARIABLE, "true").lower() in ("false", "0", "no"):
         return
@@ -33,10 +33,9 @@ async def watch(context: Context) -> None:
 
 async def follow(context: Context) -> None:
     """Another broker of this database was told to read its settings again: so do we."""
-    while True:
-        await context.reload_wanted.wait()
-        context.reload_wanted.clear()
-        await _record(context, await context.live.reload())
+    await context.reload_wanted.wait()
+    context.reload_wanted.clear()
+    await _record(context, await context.live.reload())
 
 
 async def _record(context: Context, outcome: ConfigReload) -> None:

@@ -38,8 +38,15 @@ def canonical(value: Value) -> Value:
         case bool():
             return value
         case int() if not I64_MIN <= value <= U64_MAX:
-            return float(value)
+            return _as_float(value)
     return value
+
+
+def _as_float(number: int) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise TemplateError("a number is out of range") from None
 
 
 def is_number(value: Value) -> TypeGuard[int | float]:

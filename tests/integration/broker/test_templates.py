@@ -266,6 +266,27 @@ async def test_what_cannot_be_rendered_is_refused_in_time(
     assert await broker.admin.ask("GET", f"/stacks/{stack}/deployment-objects") == []
 
 
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [("18446744073709551615", 201), ("1" + "0" * 30, 201), ("-" + "9" * 40, 201), ("9" * 400, 400)],
+    ids=range(4),
+)
+async def test_numbers_of_any_size(broker: RunningBroker, number: str, status: int) -> None:
+    content = TEMPLATE.replace("{{ replicas }}", "{{ number }}")
+    template = await create(broker.admin, content=content, parameters_schema="{}")
+    stack = await broker.stack()
+    body = (
+        f'{{"template_id": "{template["id"]}", "parameters": {{"name": "x", "number": {number}}}}}'
+    )
+    found, answer, _ = await broker.admin.call(
+        "POST",
+        f"/stacks/{stack}/deployment-objects/from-template",
+        data=body,
+        headers={"Content-Type": "application/json"},
+    )
+    assert found == status, answer
+
+
 async def test_a_slow_schema_is_stopped_and_others_go_on(broker: RunningBroker) -> None:
     broker.context.workers.timeout = 1.0
     schema = '{"properties": {"name": {"pattern": "^(a+)+$"}}}'
