@@ -50,6 +50,12 @@ class Metrics:
             buckets=_QUERY_LATENCY,
             registry=registry,
         )
+        self.background = Counter(
+            "brokkr_background_items",
+            "What background tasks have done: rows removed, orders released, and the like.",
+            ["task"],
+            registry=registry,
+        )
         self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._queries: dict[str, tuple[Counter, Histogram]] = {}
 

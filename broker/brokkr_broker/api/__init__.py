@@ -15,6 +15,7 @@ from brokkr_broker.api import (
     ops,
     stacks,
     templates,
+    work_orders,
 )
 from brokkr_broker.api.route import Route
 
@@ -30,4 +31,5 @@ ROUTES: list[Route] = [
     *ops.ROUTES,
     *stacks.ROUTES,
     *templates.ROUTES,
+    *work_orders.ROUTES,
 ]

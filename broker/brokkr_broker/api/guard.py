@@ -26,7 +26,7 @@ def guard(route: Route) -> Handler:
         else:
             response = await route.handler(request)
         if route.audit and response.status < 300 and _REPLAYED not in response.headers:
-            await _record(request, response, route.audit)
+            await _record(request, response, response.get(responses.ACTIONS, route.audit))
         return response
 
     return guarded

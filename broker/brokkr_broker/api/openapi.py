@@ -40,7 +40,7 @@ def _build(routes: tuple[Route, ...]) -> dict[str, Any]:
         openapi_version="3.1.0",
         info={"description": "Deploy to many Kubernetes clusters from one place, by pull."},
     )
-    models = [m for route in routes for m in (route.takes, route.gives) if m is not None]
+    models = [m for route in routes for m in _models(route)]
     schemas, components = msgspec.json.schema_components(
         [*models, Problem], ref_template="#/components/schemas/{name}"
     )
@@ -53,6 +53,11 @@ def _build(routes: tuple[Route, ...]) -> dict[str, Any]:
         spec.path(path=route.url, operations={route.method.lower(): operation})
     built: dict[str, Any] = spec.to_dict()
     return built
+
+
+def _models(route: Route) -> list[Any]:
+    found = [route.takes, route.gives, *route.gives_else.values()]
+    return [model for model in found if model is not None]
 
 
 def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +105,9 @@ def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         success["content"] = {route.media_type: {"schema": schemas[repr(route.gives)]}}
     problem = {"application/json": {"schema": schemas[repr(Problem)]}}
     answers = {str(route.status): success}
+    for status, model in route.gives_else.items():
+        content = {route.media_type: {"schema": schemas[repr(model)]}}
+        answers[str(status)] = {"description": route.summary, "content": content}
     headers = _headers(route)
     if headers:
         success["headers"] = headers

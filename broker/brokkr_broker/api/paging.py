@@ -65,6 +65,9 @@ BY_CREATION: Order[tuple[datetime, UUID]] = Order(
 BY_TIMESTAMP: Order[tuple[datetime, UUID]] = Order(
     tuple[datetime, UUID], lambda row: (row.timestamp, row.id)
 )
+BY_COMPLETION: Order[tuple[datetime, UUID]] = Order(
+    tuple[datetime, UUID], lambda row: (row.completed_at, row.id)
+)
 BY_SEQUENCE: Order[int] = Order(int, lambda row: row.sequence_id)
 BY_STACK: Order[UUID] = Order(UUID, lambda row: row.stack_id)
 BY_LABEL: Order[str] = Order(str, lambda row: row.label)

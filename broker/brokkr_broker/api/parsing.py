@@ -43,6 +43,16 @@ def number(request: web.Request, name: str, default: int, *, least: int) -> int:
     return int(text[:15])
 
 
+def flag(request: web.Request, name: str) -> bool | None:
+    """A query parameter that is `true` or `false`, if it is given."""
+    text = request.query.get(name)
+    if not text:
+        return None
+    if text not in ("true", "false"):
+        raise errors.Invalid(f"{name} is true or false", code="invalid_flag", field=name)
+    return text == "true"
+
+
 async def body(request: web.Request, model: type[T]) -> T:
     """Malformed JSON is a 400, the wrong shape a 422, an empty or overlong text a 400."""
     if request.content_type not in ("application/json", "application/octet-stream"):

@@ -11,11 +11,20 @@ MODEL: "web.ResponseKey[Any]" = web.ResponseKey("model", object)
 encode = msgspec.json.Encoder().encode
 
 
+ACTIONS: "web.ResponseKey[tuple[str, ...]]" = web.ResponseKey("actions", tuple)
+
+
 def json(model: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     response = web.Response(
         body=encode(model), status=status, content_type="application/json", headers=headers
     )
     response[MODEL] = model
+    return response
+
+
+def audited(response: web.Response, *actions: str) -> web.Response:
+    """An answer that is written down as these actions instead of the route's."""
+    response[ACTIONS] = actions
     return response
 
 

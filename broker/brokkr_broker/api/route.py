@@ -26,8 +26,8 @@ class Query:
 class Route:
     """`allow` is None for public routes. `fails` lists the statuses beyond the usual ones.
 
-    `repeatable`: a POST whose handler sees to repetitions itself. `audit`: the actions that a
-    success is written down as.
+    `gives_else`: other successes, by status. `repeatable`: a POST whose handler sees to repetitions
+    itself. `audit`: the actions that a success is written down as.
     """
 
     method: str
@@ -38,6 +38,7 @@ class Route:
     takes: Any = None
     takes_yaml: bool = False
     gives: Any = None
+    gives_else: dict[int, Any] = field(default_factory=dict)
     status: int = 200
     fails: tuple[int, ...] = ()
     query: tuple[Query, ...] = ()

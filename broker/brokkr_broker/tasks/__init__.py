@@ -1,20 +1,31 @@
 """What a broker does by itself. Every broker of a database does it; nothing of it minds that.
 
 A task is a step that is run again and again by `loops`; the context is opened and closed elsewhere.
+A run that did something is counted, and says so in the log.
 """
 
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from brokkr_broker.context import Context
 from brokkr_broker.services import failures
-from brokkr_broker.tasks import configuration, retention
+from brokkr_broker.tasks import configuration, retention, work_orders
 from brokkr_common.loops import Loop
 
+logger = logging.getLogger(__name__)
+
+Sweep = Callable[[Context], Awaitable[int]]
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
+_SWEEPS: dict[str, tuple[Sweep, float]] = {
+    "audit_retention": (retention.sweep_audit, _DAY),
+    "idempotency_keys": (retention.sweep_idempotency, _HOUR),
+    "work_orders": (work_orders.sweep, 10.0),
+}
+"""By name: a step that returns how much it did, and the seconds between two of them."""
 
 
 @contextlib.asynccontextmanager
@@ -22,8 +33,10 @@ async def running(context: Context) -> AsyncIterator[None]:
     """All tasks, until the end of the block."""
     bound = functools.partial
     loops = [
-        Loop("audit retention", bound(retention.sweep_audit, context), interval=_DAY),
-        Loop("idempotency keys", bound(retention.sweep_idempotency, context), interval=_HOUR),
+        Loop(name, bound(_run, context, name, step), interval=interval)
+        for name, (step, interval) in _SWEEPS.items()
+    ]
+    loops += [
         Loop("failed logins", context.failures.sweep, interval=failures.WINDOW_SECONDS),
         Loop("settings file", bound(configuration.watch, context), interval=_HOUR),
         Loop("settings of others", bound(configuration.follow, context), interval=0),
@@ -37,3 +50,10 @@ async def running(context: Context) -> AsyncIterator[None]:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _run(context: Context, name: str, step: Sweep) -> None:
+    count = await step(context)
+    if count:
+        context.metrics.background.labels(name).inc(count)
+        logger.info("background task", extra={"task": name, "count": count})

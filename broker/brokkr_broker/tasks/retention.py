@@ -1,15 +1,18 @@
-"""Old rows go, some at a time."""
+"""Old rows go, some at a time. Each step returns how many."""
 
 from brokkr_broker.context import Context
 from brokkr_broker.dal import audit, idempotency
 
 
-async def sweep_audit(context: Context) -> None:
-    days = context.config.broker.audit_log_retention_days
-    while await audit.sweep(context.db, days=days):
-        pass
+async def sweep_audit(context: Context) -> int:
+    days, count = context.config.broker.audit_log_retention_days, 0
+    while gone := await audit.sweep(context.db, days=days):
+        count += gone
+    return count
 
 
-async def sweep_idempotency(context: Context) -> None:
-    while await idempotency.sweep(context.db):
-        pass
+async def sweep_idempotency(context: Context) -> int:
+    count = 0
+    while gone := await idempotency.sweep(context.db):
+        count += gone
+    return count

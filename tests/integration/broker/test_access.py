@@ -16,6 +16,7 @@ SCOPED = {
     "stacks": {"stack_not_owned", "agent_not_associated"},
     "deployment-objects": {"stack_not_owned", "agent_not_associated"},
     "templates": {"template_not_owned", "template_not_accessible"},
+    "work-orders": {"work_order_not_claimed_by_agent"},
 }
 """Things with an owner: to others the row says no, after the route has let them in."""
 
@@ -45,6 +46,14 @@ class World:
         }
         pair = {"key": "new", "value": "v"}
         bodies = {
+            "/work-orders": {
+                "work_type": "custom",
+                "yaml_content": "a: b",
+                "target_agent_ids": [ids["agents"]],
+            },
+            "/work-orders/{id}/claim": {"agent_id": ids["agents"]},
+            "/work-orders/{id}/renew": {"agent_id": ids["agents"], "attempt": 1},
+            "/work-orders/{id}/complete": {"success": True},
             "/agents": {"name": "new", "cluster_name": "c"},
             "/generators": {"name": "new"},
             "/stacks": {"name": "new"},
@@ -73,6 +82,9 @@ async def world(broker: RunningBroker) -> World:
     stack = await broker.stack(by=generator, agent_id=agent_id)
     pushed = await broker.push(stack)
     event = await broker.report(agent, agent_id, pushed["id"], "FAILURE")
+    ordered = {"work_type": "custom", "yaml_content": "a: b", "target_agent_ids": [agent_id]}
+    order = await broker.admin.ask("POST", "/work-orders", ordered)
+    await agent.ask("POST", f"/work-orders/{order['id']}/claim", {"agent_id": agent_id})
     body = {"name": "own", "template_content": YAML, "parameters_schema": "{}"}
     template = await generator.ask("POST", "/templates", body)
     return World(
@@ -84,6 +96,8 @@ async def world(broker: RunningBroker) -> World:
             "deployment-objects": pushed["id"],
             "agent-events": event["id"],
             "templates": template["id"],
+            "work-orders": order["id"],
+            "work-order-log": order["id"],
         },
         callers={
             "other agent": other_agent,

@@ -18,6 +18,7 @@ UNWRITTEN = {
     "/agents/{id}/heartbeat": "every few seconds, from every agent",
     "/agents/{id}/events": "an event is a record itself",
     "/agents/{id}/health-status": "so is a report",
+    "/work-orders/{id}/renew": "a sign of life, like a heartbeat",
 }
 
 

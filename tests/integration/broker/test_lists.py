@@ -43,11 +43,23 @@ async def _fill(broker: RunningBroker) -> dict[str, str]:
     for _ in range(4):
         await broker.agent()
         await broker.push(stack)
+    await _order_work(broker, agent, agent_id)
     for number in range(4):
         pair = {"key": f"other{number}", "value": "v"}
         await broker.admin.ask("POST", f"/stacks/{stack}/labels", f"other-{number}")
         await broker.admin.ask("POST", f"/stacks/{stack}/annotations", pair)
     return {"agents": agent_id, "stacks": stack, "templates": templates[4]}
+
+
+async def _order_work(broker: RunningBroker, agent: Client, agent_id: str) -> None:
+    """Five that wait, and five that have ended."""
+    body = {"work_type": "custom", "yaml_content": "x", "target_agent_ids": [agent_id]}
+    for number in range(10):
+        order = await broker.admin.ask("POST", "/work-orders", body)
+        if number < 5:
+            path = f"/work-orders/{order['id']}"
+            await agent.ask("POST", f"{path}/claim", {"agent_id": agent_id})
+            await agent.ask("POST", f"{path}/complete", {"success": True})
 
 
 async def test_every_list_comes_page_by_page_without_gap_or_repeat(broker: RunningBroker) -> None:
