@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 from aiohttp import web
 
+from brokkr_broker import keyfile
 from brokkr_broker.api import ROUTES, middleware
 from brokkr_broker.api.guard import guard
 from brokkr_broker.config import BrokerConfig
@@ -20,6 +21,7 @@ from brokkr_broker.db import pool
 from brokkr_broker.db.batching import Batcher
 from brokkr_broker.events.bus import Bus
 from brokkr_broker.metrics import Metrics
+from brokkr_broker.outbound import Sender
 from brokkr_broker.rendering.pool import Workers
 from brokkr_broker.security.throttle import Throttle
 from brokkr_broker.services import agents, deployments, events
@@ -56,6 +58,8 @@ async def open_context(
         heartbeats=Batcher(functools.partial(agents.record_heartbeats, db)),
         polls=Batcher(functools.partial(deployments.poll, db)),
         workers=Workers(limit=config.templates.workers, timeout=config.templates.timeout),
+        sender=Sender([ip_network(network) for network in config.webhooks.blocked_networks]),
+        vault=functools.cache(functools.partial(keyfile.vault, config)),
     )
     listening = asyncio.create_task(_listen(context, url).run())
     try:
@@ -64,6 +68,7 @@ async def open_context(
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await context.workers.close()
+        await context.sender.close()
         await context.reports.close()
         await context.heartbeats.close()
         await context.failures.sweep()
@@ -81,6 +86,8 @@ def _listen(context: Context, url: str) -> Bus:
     def hear(topic: str, sender: str) -> None:
         if topic == "config" and sender != context.live.name:
             context.reload_wanted.set()
+        elif topic in ("webhook", "lost"):
+            context.webhook_due.set()
 
     bus.subscribe(hear)
     return bus

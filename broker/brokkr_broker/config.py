@@ -1,6 +1,7 @@
 """The broker's settings. Every key is described in docs/configuration.md."""
 
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -51,6 +52,7 @@ class Broker(settings.Section, frozen=True, kw_only=True):
     diagnostic_cleanup_interval_seconds: Count = 900
     diagnostic_max_age_hours: Count = 1
     webhook_encryption_key: Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{64})?$")] = ""
+    webhook_encryption_old_keys: Words = Words()
     webhook_delivery_interval_seconds: Count = 5
     webhook_delivery_batch_size: Count = 50
     webhook_cleanup_retention_days: Days = 7
@@ -74,6 +76,10 @@ class Cors(settings.Section, frozen=True, kw_only=True):
     max_age_seconds: Annotated[int, Meta(ge=0)] = 3600
 
 
+class Webhooks(settings.Section, frozen=True, kw_only=True):
+    blocked_networks: Words = Words(("169.254.0.0/16", "fe80::/10"))
+
+
 class Metrics(settings.Section, frozen=True, kw_only=True):
     require_auth: bool = False
 
@@ -94,6 +100,7 @@ class BrokerConfig(settings.Section, frozen=True, kw_only=True):
     broker: Broker = Broker()
     pak: Pak = Pak()
     cors: Cors = Cors()
+    webhooks: Webhooks = Webhooks()
     metrics: Metrics = Metrics()
     templates: Templates = Templates()
     telemetry: Telemetry = Telemetry()
@@ -126,12 +133,20 @@ def load(environ: Mapping[str, str]) -> BrokerConfig:
     config = settings.load(BrokerConfig, environ=environ, optional=frozenset({"agent"}))
     if bool(config.api.tls_cert_file) != bool(config.api.tls_key_file):
         raise SettingsError("api.tls_cert_file and api.tls_key_file: one needs the other")
-    for network in config.api.trusted_proxies:
+    _networks("api.trusted_proxies", config.api.trusted_proxies)
+    _networks("webhooks.blocked_networks", config.webhooks.blocked_networks)
+    for key in config.broker.webhook_encryption_old_keys:
+        if not re.fullmatch(r"[0-9a-fA-F]{64}", key):
+            raise SettingsError("broker.webhook_encryption_old_keys: 32 bytes in hex each")
+    return config
+
+
+def _networks(key: str, networks: Words) -> None:
+    for network in networks:
         try:
             ip_network(network)
         except ValueError as e:
-            raise SettingsError(f"api.trusted_proxies: {e}") from e
-    return config
+            raise SettingsError(f"{key}: {e}") from e
 
 
 def reload(running: BrokerConfig, wanted: BrokerConfig) -> tuple[BrokerConfig, list[Change]]:

@@ -1,7 +1,7 @@
 """What a running broker holds open, and the keys under which aiohttp carries it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -12,10 +12,12 @@ from brokkr_broker.config import BrokerConfig
 from brokkr_broker.dal.events import Report
 from brokkr_broker.db.batching import Batcher
 from brokkr_broker.metrics import Metrics
+from brokkr_broker.outbound import Sender
 from brokkr_broker.rendering.pool import Workers
 from brokkr_broker.security.identity import Identity
 from brokkr_broker.security.proxies import Network
 from brokkr_broker.security.throttle import Throttle
+from brokkr_broker.security.vault import Vault
 from brokkr_broker.services.audit import Trail
 from brokkr_broker.services.configuration import Live
 from brokkr_broker.services.deployments import StateCache
@@ -42,8 +44,11 @@ class Context:
     heartbeats: Batcher[UUID, None]
     polls: Batcher[tuple[UUID, bool], str]
     workers: Workers
-    states: StateCache = field(default_factory=StateCache)
+    sender: Sender
+    vault: Callable[[], Vault]
+    webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    states: StateCache = field(default_factory=StateCache)
     reload_wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -56,6 +56,12 @@ class Metrics:
             ["task"],
             registry=registry,
         )
+        self.deliveries = Counter(
+            "brokkr_webhook_deliveries",
+            "Tries to deliver a webhook, by what became of it.",
+            ["status"],
+            registry=registry,
+        )
         self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._queries: dict[str, tuple[Counter, Histogram]] = {}
 

@@ -41,6 +41,16 @@ class OperatorConfig(settings.Section, frozen=True, kw_only=True):
 def load(environ: Mapping[str, str]) -> OperatorConfig:
     """Raises SettingsError."""
     others = frozenset(
-        {"api", "broker", "cors", "database", "metrics", "pak", "telemetry", "templates"}
+        {
+            "api",
+            "broker",
+            "cors",
+            "database",
+            "metrics",
+            "pak",
+            "telemetry",
+            "templates",
+            "webhooks",
+        }
     )
     return settings.load(OperatorConfig, environ=environ, optional=others)

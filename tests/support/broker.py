@@ -11,11 +11,12 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from brokkr_broker.app import create_app, open_context
-from brokkr_broker.config import Api, BrokerConfig
+from brokkr_broker.config import Api, Broker, BrokerConfig
 from brokkr_broker.context import Context
 from brokkr_broker.metrics import Metrics
 from brokkr_broker.services import keys
 
+WEBHOOK_KEY = "11" * 32
 YAML = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
 
 
@@ -100,7 +101,9 @@ async def running_broker(
     environ: Mapping[str, str] | None = None,
     **api: Any,
 ) -> AsyncIterator[RunningBroker]:
-    config = config or BrokerConfig(api=Api(**api))
+    config = config or BrokerConfig(
+        api=Api(**api), broker=Broker(webhook_encryption_key=WEBHOOK_KEY)
+    )
     metrics = Metrics(CollectorRegistry())
     async with open_context(config, database, metrics, environ or {}) as context:
         pak = await keys.initialize(context.db, config.pak, preset_hash=preset_hash)

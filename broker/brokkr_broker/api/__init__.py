@@ -15,6 +15,7 @@ from brokkr_broker.api import (
     ops,
     stacks,
     templates,
+    webhooks,
     work_orders,
 )
 from brokkr_broker.api.route import Route
@@ -31,5 +32,6 @@ ROUTES: list[Route] = [
     *ops.ROUTES,
     *stacks.ROUTES,
     *templates.ROUTES,
+    *webhooks.ROUTES,
     *work_orders.ROUTES,
 ]

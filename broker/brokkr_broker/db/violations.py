@@ -38,6 +38,8 @@ def translate(e: BaseException) -> errors.BrokerError | None:
             )
         case asyncpg.CharacterNotInRepertoireError() | asyncpg.UntranslatableCharacterError():
             return errors.Invalid("text must not contain the character U+0000")
+        case asyncpg.DataError():
+            return errors.Invalid("a value is out of range")
         case (
             asyncpg.CannotConnectNowError()
             | asyncpg.PostgresConnectionError()

@@ -27,6 +27,7 @@ ADMIN_OR_AGENT = Rule(Role.ADMIN | Role.AGENT, code="agent_pak_mismatch")
 ADMIN_OR_GENERATOR = Rule(Role.ADMIN | Role.GENERATOR)
 NO_AGENTS = Rule(Role.ADMIN | Role.GENERATOR, code="templates_not_accessible")
 AGENT_ITSELF = Rule(Role.AGENT, own=Role.AGENT, code="agent_pak_required")
+ANY_AGENT = Rule(Role.AGENT, code="agent_pak_required")
 ADMIN_OR_AGENT_ITSELF = Rule(Role.ADMIN | Role.AGENT, own=Role.AGENT, code="agent_pak_mismatch")
 ADMIN_OR_GENERATOR_ITSELF = Rule(
     Role.ADMIN | Role.GENERATOR, own=Role.GENERATOR, code="generator_not_owned"

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from brokkr_broker.context import Context
 from brokkr_broker.services import failures
-from brokkr_broker.tasks import configuration, retention, work_orders
+from brokkr_broker.tasks import configuration, retention, webhooks, work_orders
 from brokkr_common.loops import Loop
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,8 @@ _DAY = 24 * _HOUR
 _SWEEPS: dict[str, tuple[Sweep, float]] = {
     "audit_retention": (retention.sweep_audit, _DAY),
     "idempotency_keys": (retention.sweep_idempotency, _HOUR),
+    "webhook_claims": (webhooks.release, 10.0),
+    "webhook_cleanup": (webhooks.clean_up, _HOUR),
     "work_orders": (work_orders.sweep, 10.0),
 }
 """By name: a step that returns how much it did, and the seconds between two of them."""
@@ -36,7 +38,9 @@ async def running(context: Context) -> AsyncIterator[None]:
         Loop(name, bound(_run, context, name, step), interval=interval)
         for name, (step, interval) in _SWEEPS.items()
     ]
+    dispatcher = webhooks.Dispatcher(context)
     loops += [
+        Loop("webhooks", dispatcher.step, interval=0),
         Loop("failed logins", context.failures.sweep, interval=failures.WINDOW_SECONDS),
         Loop("settings file", bound(configuration.watch, context), interval=_HOUR),
         Loop("settings of others", bound(configuration.follow, context), interval=0),
@@ -50,6 +54,7 @@ async def running(context: Context) -> AsyncIterator[None]:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await dispatcher.close()
 
 
 async def _run(context: Context, name: str, step: Sweep) -> None:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from brokkr_common.wire import base
 
+Attempt = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Type = Annotated[str, Meta(min_length=1, max_length=50)]
 
 
@@ -70,7 +71,7 @@ class Claim(base.Request, frozen=True, kw_only=True):
 class Renewal(base.Request, frozen=True, kw_only=True):
     """Proof that the work of this attempt goes on: the claim's time begins anew."""
 
-    attempt: int
+    attempt: Attempt
     agent_id: UUID | UnsetType = UNSET
 
 
@@ -80,7 +81,7 @@ class Completion(base.Request, frozen=True, kw_only=True):
     success: bool
     message: str | None = None
     retryable: bool = True
-    attempt: int | None = None
+    attempt: Attempt | None = None
 
 
 class WorkOrderLogEntry(base.Model, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ SCOPED = {
     "deployment-objects": {"stack_not_owned", "agent_not_associated"},
     "templates": {"template_not_owned", "template_not_accessible"},
     "work-orders": {"work_order_not_claimed_by_agent"},
+    "webhook-deliveries": {"delivery_not_acquired_by_agent"},
 }
 """Things with an owner: to others the row says no, after the route has let them in."""
 
@@ -51,6 +52,8 @@ class World:
                 "yaml_content": "a: b",
                 "target_agent_ids": [ids["agents"]],
             },
+            "/webhooks": {"name": "w", "url": "http://127.0.0.1:9/", "event_types": ["*"]},
+            "/webhook-deliveries/{id}/result": {"success": True},
             "/work-orders/{id}/claim": {"agent_id": ids["agents"]},
             "/work-orders/{id}/renew": {"agent_id": ids["agents"], "attempt": 1},
             "/work-orders/{id}/complete": {"success": True},
@@ -85,6 +88,8 @@ async def world(broker: RunningBroker) -> World:
     ordered = {"work_type": "custom", "yaml_content": "a: b", "target_agent_ids": [agent_id]}
     order = await broker.admin.ask("POST", "/work-orders", ordered)
     await agent.ask("POST", f"/work-orders/{order['id']}/claim", {"agent_id": agent_id})
+    hook = {"name": "w", "url": "http://127.0.0.1:9/", "event_types": ["stack.created"]}
+    webhook = await broker.admin.ask("POST", "/webhooks", {**hook, "target_labels": ["hooks"]})
     body = {"name": "own", "template_content": YAML, "parameters_schema": "{}"}
     template = await generator.ask("POST", "/templates", body)
     return World(
@@ -98,6 +103,8 @@ async def world(broker: RunningBroker) -> World:
             "templates": template["id"],
             "work-orders": order["id"],
             "work-order-log": order["id"],
+            "webhooks": webhook["id"],
+            "webhook-deliveries": await _delivery(broker, agent, agent_id),
         },
         callers={
             "other agent": other_agent,
@@ -108,6 +115,15 @@ async def world(broker: RunningBroker) -> World:
         },
         strangers=await _strangers(broker),
     )
+
+
+async def _delivery(broker: RunningBroker, agent: Client, agent_id: str) -> str:
+    """One that the agent holds."""
+    await broker.admin.ask("POST", f"/agents/{agent_id}/labels", "hooks")
+    await broker.stack()
+    held = (await agent.ask("GET", f"/agents/{agent_id}/webhooks/pending"))[0]
+    identifier: str = held["id"]
+    return identifier
 
 
 async def _strangers(broker: RunningBroker) -> dict[str, Client]:

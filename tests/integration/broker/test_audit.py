@@ -18,6 +18,9 @@ UNWRITTEN = {
     "/agents/{id}/heartbeat": "every few seconds, from every agent",
     "/agents/{id}/events": "an event is a record itself",
     "/agents/{id}/health-status": "so is a report",
+    "/webhooks/{id}/test": "changes nothing",
+    "/webhook-deliveries/{id}/redeliver": "the delivery itself is the record",
+    "/webhook-deliveries/{id}/result": "so it is here",
     "/work-orders/{id}/renew": "a sign of life, like a heartbeat",
 }
 

@@ -101,5 +101,6 @@ def test_every_post_takes_a_key_or_needs_none() -> None:
     posts = [r for r in ROUTES if r.allow and r.method == "POST"]
     assert {r.path for r in posts if r.repeatable} == {
         "/auth/pak", "/agents/{id}/heartbeat", "/agents/{id}/events",
-        "/work-orders/{id}/renew", "/work-orders/{id}/complete",
+        "/webhooks/{id}/test", "/webhook-deliveries/{id}/redeliver",
+        "/webhook-deliveries/{id}/result", "/work-orders/{id}/renew", "/work-orders/{id}/complete",
     }  # fmt: skip

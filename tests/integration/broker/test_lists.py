@@ -44,11 +44,30 @@ async def _fill(broker: RunningBroker) -> dict[str, str]:
         await broker.agent()
         await broker.push(stack)
     await _order_work(broker, agent, agent_id)
+    webhook = await _listen(broker)
     for number in range(4):
         pair = {"key": f"other{number}", "value": "v"}
         await broker.admin.ask("POST", f"/stacks/{stack}/labels", f"other-{number}")
         await broker.admin.ask("POST", f"/stacks/{stack}/annotations", pair)
-    return {"agents": agent_id, "stacks": stack, "templates": templates[4]}
+    return {
+        "agents": agent_id,
+        "stacks": stack,
+        "templates": templates[4],
+        "webhooks": webhook,
+    }
+
+
+async def _listen(broker: RunningBroker) -> str:
+    """Five webhooks, of which one has five deliveries."""
+    body = {"name": "w", "url": "http://127.0.0.1:9/", "event_types": ["agent.registered"]}
+    first: str = (await broker.admin.ask("POST", "/webhooks", body))["id"]
+    for number in range(4):
+        quiet = {**body, "name": f"w{number}", "enabled": False}
+        await broker.admin.ask("POST", "/webhooks", quiet)
+    agents = [await broker.agent() for _ in range(5)]
+    for agent_id, _ in agents:
+        await broker.admin.ask("DELETE", f"/agents/{agent_id}")
+    return first
 
 
 async def _order_work(broker: RunningBroker, agent: Client, agent_id: str) -> None:
