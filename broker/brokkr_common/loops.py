@@ -13,14 +13,17 @@ logger = logging.getLogger(__name__)
 
 
 class Loop:
-    """Runs `step` every `interval` seconds (plus up to 20 % jitter), or at once when woken."""
+    """Runs `step` every `interval` seconds (plus up to 20 % jitter), or at once when woken.
+
+    An interval that may change while the loop runs is given as a function.
+    """
 
     def __init__(
         self,
         name: str,
         step: Callable[[], Awaitable[None]],
         *,
-        interval: float,
+        interval: float | Callable[[], float],
         max_delay: float = 60.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -62,7 +65,8 @@ class Loop:
     def delay(self) -> float:
         """Seconds until the next step: the interval, or an exponential back-off after failures."""
         if not self.failures:
-            return self._interval * (1 + 0.2 * self._jitter())
+            interval = self._interval() if callable(self._interval) else self._interval
+            return interval * (1 + 0.2 * self._jitter())
         backoff = min(self._max_delay, 0.5 * 2.0 ** min(self.failures, 10))
         return backoff * (0.5 + 0.5 * self._jitter())
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from brokkr_broker.context import Context
 from brokkr_broker.services import failures
-from brokkr_broker.tasks import configuration, retention, webhooks, work_orders
+from brokkr_broker.tasks import configuration, diagnostics, retention, webhooks, work_orders
 from brokkr_common.loops import Loop
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,13 @@ async def running(context: Context) -> AsyncIterator[None]:
         Loop(name, bound(_run, context, name, step), interval=interval)
         for name, (step, interval) in _SWEEPS.items()
     ]
+    loops.append(
+        Loop(
+            "diagnostics",
+            bound(_run, context, "diagnostics", diagnostics.sweep),
+            interval=lambda: context.config.broker.diagnostic_cleanup_interval_seconds,
+        )
+    )
     dispatcher = webhooks.Dispatcher(context)
     loops += [
         Loop("webhooks", dispatcher.step, interval=0),

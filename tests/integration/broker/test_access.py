@@ -17,6 +17,7 @@ SCOPED = {
     "deployment-objects": {"stack_not_owned", "agent_not_associated"},
     "templates": {"template_not_owned", "template_not_accessible"},
     "work-orders": {"work_order_not_claimed_by_agent"},
+    "diagnostics": {"diagnostic_not_owned"},
     "webhook-deliveries": {"delivery_not_acquired_by_agent"},
 }
 """Things with an owner: to others the row says no, after the route has let them in."""
@@ -51,6 +52,12 @@ class World:
                 "work_type": "custom",
                 "yaml_content": "a: b",
                 "target_agent_ids": [ids["agents"]],
+            },
+            "/deployment-objects/{id}/diagnostics": {"agent_id": ids["agents"]},
+            "/diagnostics/{id}/result": {
+                "pod_statuses": "[]",
+                "events": "[]",
+                "collected_at": NOW,
             },
             "/webhooks": {"name": "w", "url": "http://127.0.0.1:9/", "event_types": ["*"]},
             "/webhook-deliveries/{id}/result": {"success": True},
@@ -88,6 +95,8 @@ async def world(broker: RunningBroker) -> World:
     ordered = {"work_type": "custom", "yaml_content": "a: b", "target_agent_ids": [agent_id]}
     order = await broker.admin.ask("POST", "/work-orders", ordered)
     await agent.ask("POST", f"/work-orders/{order['id']}/claim", {"agent_id": agent_id})
+    path = f"/deployment-objects/{pushed['id']}/diagnostics"
+    diagnostic = await broker.admin.ask("POST", path, {"agent_id": agent_id})
     hook = {"name": "w", "url": "http://127.0.0.1:9/", "event_types": ["stack.created"]}
     webhook = await broker.admin.ask("POST", "/webhooks", {**hook, "target_labels": ["hooks"]})
     body = {"name": "own", "template_content": YAML, "parameters_schema": "{}"}
@@ -103,6 +112,7 @@ async def world(broker: RunningBroker) -> World:
             "templates": template["id"],
             "work-orders": order["id"],
             "work-order-log": order["id"],
+            "diagnostics": diagnostic["id"],
             "webhooks": webhook["id"],
             "webhook-deliveries": await _delivery(broker, agent, agent_id),
         },

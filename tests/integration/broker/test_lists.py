@@ -45,6 +45,9 @@ async def _fill(broker: RunningBroker) -> dict[str, str]:
         await broker.push(stack)
     await _order_work(broker, agent, agent_id)
     webhook = await _listen(broker)
+    for _ in range(5):
+        path = f"/deployment-objects/{pushed['id']}/diagnostics"
+        await broker.admin.ask("POST", path, {"agent_id": agent_id})
     for number in range(4):
         pair = {"key": f"other{number}", "value": "v"}
         await broker.admin.ask("POST", f"/stacks/{stack}/labels", f"other-{number}")
