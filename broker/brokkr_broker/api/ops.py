@@ -32,9 +32,12 @@ async def readyz(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     try:
         async with asyncio.timeout(_READY_SECONDS):
-            await keys.ping(context.db)
+            writable = await keys.ping(context.db)
     except Exception as e:
         raise errors.Unavailable from e
+    if not writable:
+        await context.db.expire_connections()  # the one that does may be at the same address now
+        raise errors.Unavailable("the database takes no writes")
     if context.stopping.is_set():
         raise errors.Unavailable("shutting down")
     return responses.text("Ready")

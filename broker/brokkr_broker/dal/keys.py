@@ -33,5 +33,6 @@ async def set_admin(db: Executor, *, hash: str, head: str) -> None:
     await db.execute(SQL.set_admin, hash, head)
 
 
-async def ping(db: Executor) -> None:
-    await db.fetchval(SQL.ping)
+async def ping(db: Executor) -> bool:
+    """Whether the database answers and takes writes."""
+    return bool(await db.fetchval(SQL.ping))

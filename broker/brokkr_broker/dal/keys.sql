@@ -22,4 +22,5 @@ INSERT INTO admin_role (pak_hash, pak_short) VALUES ($1, $2)
 ON CONFLICT (id) DO UPDATE SET pak_hash = excluded.pak_hash, pak_short = excluded.pak_short;
 
 -- ping --
-SELECT 1;
+-- Whether the database takes writes: a replica does not.
+SELECT current_setting('transaction_read_only') = 'off';

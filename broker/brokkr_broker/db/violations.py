@@ -41,12 +41,12 @@ def translate(e: BaseException) -> errors.BrokerError | None:
         case asyncpg.DataError():
             return errors.Invalid("a value is out of range")
         case (
-            asyncpg.CannotConnectNowError()
+            asyncpg.OperatorInterventionError()  # shut down, starting up, cancelled
             | asyncpg.PostgresConnectionError()
-            | asyncpg.TooManyConnectionsError()
-            | asyncpg.AdminShutdownError()
-            | asyncpg.CrashShutdownError()
-            | asyncpg.QueryCanceledError()
+            | asyncpg.InsufficientResourcesError()  # disk, memory, connections
+            | asyncpg.PostgresSystemError()
+            | asyncpg.ReadOnlySQLTransactionError()
+            | asyncpg.TransactionRollbackError()  # deadlocks and the like
             | asyncpg.InterfaceError()
             | asyncio.TimeoutError()
             | ConnectionError()
