@@ -11,7 +11,7 @@ endif
 unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test unit e2e cluster demo demo-down bench lock tera-oracle build clean
+.PHONY: help setup check format test unit e2e cluster soak demo demo-down bench lock tera-oracle build clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ e2e: setup cluster  ## the stories on a real cluster alone
 
 cluster: setup  ## the control plane's binaries: built once, cached
 	@$(BIN)/python e2e/assets.py > /dev/null
+
+soak: setup  ## ten minutes of brokers and Postgres killed under load, and the history checked
+	BROKKR_SOAK_SECONDS=600 $(BIN)/pytest -q -s tests/integration/broker/test_soak.py
 
 demo: setup  ## from nothing to a running stack, with a cluster of its own
 	@$(BIN)/python deploy/demo/demo.py up

@@ -27,38 +27,50 @@ class _Connection(asyncpg.Connection):
     observe: Observer
 
     async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
-        started = time.perf_counter()
-        try:
+        with self._running(query):
             return await super().fetch(query, *args, **options)
-        finally:
-            self.observe(query, time.perf_counter() - started)
 
     async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
-        started = time.perf_counter()
-        try:
+        with self._running(query):
             return await super().fetchrow(query, *args, **options)
-        finally:
-            self.observe(query, time.perf_counter() - started)
 
     async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
-        started = time.perf_counter()
-        try:
+        with self._running(query):
             return await super().fetchval(query, *args, **options)
-        finally:
-            self.observe(query, time.perf_counter() - started)
 
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
-        started = time.perf_counter()
-        try:
+        with self._running(query):
             return await super().execute(query, *args, **options)
-        finally:
-            self.observe(query, time.perf_counter() - started)
+
+    def _running(self, query: str) -> "_Running":
+        return _Running(self, query)
 
     async def reset(self, *, timeout: float | None = None) -> None:
         """Nothing to reset: no statement of ours leaves a session setting behind.
 
         The default costs a round trip and four statements each time a connection goes back.
         """
+
+
+class _Running:
+    """Around one statement: its time, and the end of a connection that has lost its way."""
+
+    __slots__ = ("_connection", "_query", "_started")
+
+    def __init__(self, connection: _Connection, query: str) -> None:
+        self._connection = connection
+        self._query = query
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, kind: object, e: BaseException | None, trace: object) -> None:
+        self._connection.observe(self._query, time.perf_counter() - self._started)
+        if isinstance(e, asyncpg.InternalClientError):
+            # NB: a server that died in the middle of a statement can leave the driver waiting for
+            # the rest of it, for ever, on a connection that looks well.
+            self._connection.terminate()
+            raise asyncpg.ConnectionDoesNotExistError("the connection was out of step") from e
 
 
 async def connect(
