@@ -49,6 +49,7 @@ class Broker(settings.Section, frozen=True, kw_only=True):
     pak_hash: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
     auth_cache_ttl_seconds: Seconds = Seconds(60)
     audit_log_retention_days: Days = 90
+    agent_events_retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 30
     diagnostic_cleanup_interval_seconds: Count = 900
     diagnostic_max_age_hours: Count = 1
     webhook_encryption_key: Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{64})?$")] = ""

@@ -6,6 +6,7 @@ elsewhere.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
@@ -42,7 +43,10 @@ class Sender:
     def __init__(self, blocked: Sequence[IPv4Network | IPv6Network]) -> None:
         self._blocked = blocked
         connector = aiohttp.TCPConnector(
-            limit=0, resolver=_Resolver(blocked), ttl_dns_cache=30, enable_cleanup_closed=False
+            limit=0,
+            resolver=_Resolver(blocked),
+            ttl_dns_cache=30,
+            ssl=ssl.create_default_context(),  # what the system trusts, and SSL_CERT_FILE
         )
         self._session = aiohttp.ClientSession(
             connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()

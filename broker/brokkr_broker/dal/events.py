@@ -44,3 +44,8 @@ async def list_(
     else:
         rows = await db.fetch(SQL.list_of_agent, agent_id, *start, limit)
     return [AgentEvent(**row) for row in rows]
+
+
+async def sweep(db: Executor, *, days: int) -> int:
+    """Remove some thousand events that are older. Returns how many went."""
+    return len(await db.fetch(SQL.sweep, days))

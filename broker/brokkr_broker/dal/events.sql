@@ -72,3 +72,17 @@ SELECT id, created_at, updated_at, deleted_at, agent_id, deployment_object_id, e
                            coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
  ORDER BY created_at DESC, id DESC
  LIMIT $4;
+
+-- sweep --
+-- Target state does not read the history: it has the newest word of each agent elsewhere.
+DELETE FROM agent_events
+ WHERE id IN ((SELECT id FROM agent_events
+                WHERE deleted_at IS NULL AND created_at < now() - make_interval(days => $1)
+                ORDER BY created_at
+                LIMIT 10000)
+              UNION ALL
+              (SELECT id FROM agent_events
+                WHERE deleted_at IS NOT NULL AND created_at < now() - make_interval(days => $1)
+                ORDER BY created_at
+                LIMIT 10000))
+RETURNING id;

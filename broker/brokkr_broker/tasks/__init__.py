@@ -21,6 +21,7 @@ Sweep = Callable[[Context], Awaitable[int]]
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
 _SWEEPS: dict[str, tuple[Sweep, float]] = {
+    "agent_events": (retention.sweep_events, _HOUR),
     "audit_retention": (retention.sweep_audit, _DAY),
     "idempotency_keys": (retention.sweep_idempotency, _HOUR),
     "webhook_claims": (webhooks.release, 10.0),

@@ -3,6 +3,7 @@
 import asyncio
 from uuid import uuid4
 
+from brokkr_broker.tasks import retention
 from support.broker import RunningBroker
 
 
@@ -62,3 +63,16 @@ async def test_an_event_speaks_for_the_agent_of_the_path(broker: RunningBroker) 
     event = _event(pushed["id"], agent_id=str(uuid4()))
     status, body, _ = await agent.call("POST", f"/agents/{agent_id}/events", event)
     assert (status, body["code"]) == (400, "agent_id_mismatch")
+
+
+async def test_old_events_go_and_the_state_stays(broker: RunningBroker) -> None:
+    agent_id, agent = await broker.agent()
+    pushed = await broker.push(await broker.stack(agent_id=agent_id))
+    await broker.report(agent, agent_id, pushed["id"], "SUCCESS")
+    assert await retention.sweep_events(broker.context) == 0
+    await broker.context.db.execute("UPDATE agent_events SET created_at = now() - interval '31 d'")
+
+    assert await retention.sweep_events(broker.context) == 1
+
+    assert await agent.ask("GET", f"/agents/{agent_id}/events") == []
+    assert await broker.state(agent, agent_id, "incremental") == [], "it stays applied"

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -362,8 +363,6 @@ async def test_addresses_that_are_not_to_be_reached(database: str, receiver: Rec
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(broker: RunningBroker) -> None:
-    import ssl
-
     served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(served)
     async with receiving(ssl_context=served) as receiver:
@@ -372,6 +371,22 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(broker: Runn
         assert (status, problem["code"]) == (400, "webhook_test_failed")
         assert "certificate" in problem["error"].lower()
         assert receiver.got == []
+
+
+async def test_a_certificate_that_is_vouched_for(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(served)
+    with authority.cert_pem.tempfile() as trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", trusted)
+        async with (
+            receiving(ssl_context=served) as receiver,
+            running_broker(database, config=CONFIG) as broker,
+        ):
+            await subscribe(broker, f"{receiver.url}/ok", validate=True)
+            assert len(receiver.got) == 1
 
 
 async def test_trying_it_out(broker: RunningBroker, receiver: Receiver) -> None:
