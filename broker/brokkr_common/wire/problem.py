@@ -10,7 +10,7 @@ from brokkr_common.wire import base
 class Problem(base.Model, frozen=True, kw_only=True):
     """`code` is stable and for programs; `error` (and `message`, its twin) is for people.
 
-    The last three repeat what `details` says, where clients of the book look for it.
+    The last three repeat what `details` says, where older clients look for it.
     """
 
     error: str
