@@ -169,6 +169,7 @@ class Agent(Process):
             **settings,
         }
         env = {f"BROKKR__AGENT__{key.upper()}": value for key, value in values.items()}
+        env["POD_NAME"] = name
         super().__init__([str(_BIN / "brokkr-agent"), "start"], env, folder / f"{name}.log")
 
     def wait(self) -> None:

@@ -87,8 +87,10 @@ def test_a_namespace_dropped_from_the_stack_stays_while_the_stack_uses_it(
 
 
 def test_deleting_our_resources_leaves_every_workload_running(
-    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+    broker: Broker, make_agent: Callable[..., Agent], kubectl: Kubectl, unique: str
 ) -> None:
+    # NB: its lease goes with the namespace; here nobody would start it again
+    agent = make_agent(lease_duration="60")
     stack = broker.stack(unique, agent_id=agent.id)
     text = m.bundle(m.namespace(unique), m.deployment("web", unique), m.config_map("c", unique))
     pushed = broker.push(stack, text)

@@ -131,7 +131,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(environ: Mapping[str, str]) -> BrokerConfig:
     """Raises SettingsError."""
-    config = settings.load(BrokerConfig, environ=environ, optional=frozenset({"agent"}))
+    config = settings.load(
+        BrokerConfig, environ=environ, optional=frozenset({"agent", "kubernetes"})
+    )
     if bool(config.api.tls_cert_file) != bool(config.api.tls_key_file):
         raise SettingsError("api.tls_cert_file and api.tls_key_file: one needs the other")
     _networks("api.trusted_proxies", config.api.trusted_proxies)

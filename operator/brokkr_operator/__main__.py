@@ -13,12 +13,14 @@ import uvloop
 from brokkr_common import __version__, logs
 from brokkr_common.settings import SettingsError
 from brokkr_operator import config as settings
+from brokkr_operator.assembly import open_kube, open_runtime
 from brokkr_operator.clients.kube import access
 from brokkr_operator.config import OperatorConfig
 from brokkr_operator.errors import OperatorError
 from brokkr_operator.handlers.agent import lifecycle, stacks
 from brokkr_operator.handlers.agent.probes import Probes
-from brokkr_operator.runtime import open_runtime
+from brokkr_operator.leader import Leader
+from brokkr_operator.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def start() -> None:
         click.echo(f"brokkr-agent: {e}", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.exit(143)
+        return  # told to stop before there was anything to stop
 
 
 async def _start(config: OperatorConfig) -> None:
@@ -52,20 +54,39 @@ async def _start(config: OperatorConfig) -> None:
     probes = Probes()
     server = await probes.serve(config.agent.health_port)
     try:
-        async with open_runtime(config, await access.load(config.agent.kubeconfig_path)) as runtime:
-            probes.runtime = runtime
-            logger.info("agent starts", extra={"agent_id": str(runtime.agent_id)})
-            registry = kopf.OperatorRegistry()
-            lifecycle.register(registry)
-            stacks.register(registry)
-            await kopf.operator(
-                registry=registry,
-                memo=kopf.Memo(runtime=runtime),
-                standalone=True,
-                clusterwide=True,
-            )
+        reached = await access.load(config.agent.kubeconfig_path)
+        async with open_kube(config, reached) as (kube, leader):
+            probes.kube, probes.leader = kube, leader
+            if leader:
+                await leader.acquire()
+            async with open_runtime(config, reached, kube) as runtime:
+                probes.runtime = runtime
+                logger.info("agent starts", extra={"agent_id": str(runtime.agent_id)})
+                await _operate(runtime, leader)
     finally:
         await server.cleanup()
+
+
+async def _operate(runtime: Runtime, leader: Leader | None) -> None:
+    """Until a signal, or until another replica may lead. Raises LeaseLost."""
+    registry = kopf.OperatorRegistry()
+    lifecycle.register(registry)
+    stacks.register(registry)
+    stop = asyncio.Event()
+    holding = asyncio.ensure_future(leader.hold() if leader else asyncio.Event().wait())
+    holding.add_done_callback(lambda _: stop.set())
+    try:
+        await kopf.operator(
+            registry=registry,
+            memo=kopf.Memo(runtime=runtime),
+            standalone=True,
+            clusterwide=True,
+            stop_flag=stop,
+        )
+        if holding.done():
+            holding.result()
+    finally:
+        holding.cancel()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from brokkr_common.settings import Seconds
 
 
 class Agent(settings.Section, frozen=True, kw_only=True):
-    pak: Annotated[str, Meta(min_length=1)]
+    pak: Annotated[str, Meta(min_length=1)] | None = None
+    pak_file: str | None = None
     broker_url: Annotated[str, Meta(pattern=r"^https?://")] = "http://localhost:3000"
     agent_name: str = "DEFAULT"
     cluster_name: str = "DEFAULT"
@@ -19,7 +20,11 @@ class Agent(settings.Section, frozen=True, kw_only=True):
     max_retries: Annotated[int, Meta(ge=0)] = 60
     event_message_retry_delay: Seconds = Seconds(5)
     health_port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    deployment_health_enabled: bool = True
     deployment_health_interval: Seconds = Seconds(60)
+    drift: Literal["correct", "report", "off"] = "correct"
+    leader_election: bool = True
+    lease_duration: Seconds = Seconds(15)
     namespace: str = "brokkr-system"
     resync_interval: Seconds = Seconds(300)
     on_untarget: Literal["keep", "delete"] = "keep"
@@ -28,13 +33,19 @@ class Agent(settings.Section, frozen=True, kw_only=True):
     concurrent_objects: Annotated[int, Meta(ge=1, le=256)] = 16
 
 
+class Kubernetes(settings.Section, frozen=True, kw_only=True):
+    qps: Annotated[float, Meta(ge=0)] = 1000.0
+    burst: Annotated[int, Meta(ge=1)] = 2000
+
+
 class Log(settings.Section, frozen=True, kw_only=True):
     level: Literal["trace", "debug", "info", "warn", "error"] = "info"
     format: Literal["text", "json"] = "text"
 
 
 class OperatorConfig(settings.Section, frozen=True, kw_only=True):
-    agent: Agent
+    agent: Agent = Agent()
+    kubernetes: Kubernetes = Kubernetes()
     log: Log = Log()
 
 
@@ -53,4 +64,9 @@ def load(environ: Mapping[str, str]) -> OperatorConfig:
             "webhooks",
         }
     )
-    return settings.load(OperatorConfig, environ=environ, optional=others)
+    config = settings.load(OperatorConfig, environ=environ, optional=others)
+    if (config.agent.pak is None) == (config.agent.pak_file is None):
+        raise settings.SettingsError(
+            "agent.pak: required: set BROKKR__AGENT__PAK, or agent.pak_file; not both"
+        )
+    return config

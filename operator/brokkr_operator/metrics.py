@@ -17,6 +17,9 @@ kubernetes_operation_duration = Histogram(
     ["operation"],
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+drift = Counter(
+    "brokkr_agent_drift_corrected", "Objects that others had changed and the agent put back."
+)
 heartbeats = Counter("brokkr_agent_heartbeat_sent", "Heartbeats that the broker took.")
 last_poll = Gauge(
     "brokkr_agent_last_successful_poll_timestamp", "When the last poll succeeded (Unix time)."

@@ -1,9 +1,7 @@
 """What a running agent holds: both clients, the queue, the loops. A restart loses none of it."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,16 +13,17 @@ from brokkr_common.wire.agents import AgentStatus
 from brokkr_operator.clients.broker.client import Broker
 from brokkr_operator.clients.kube import access as kube_access
 from brokkr_operator.clients.kube.client import Kube
-from brokkr_operator.clients.kube.session import Session
 from brokkr_operator.config import OperatorConfig
 from brokkr_operator.errors import BrokerError, KubeNotFound, UnknownKind
-from brokkr_operator.reconcile.stack import Reconciler
+from brokkr_operator.observe.holdings import Holdings
+from brokkr_operator.observe.pods import Pods
+from brokkr_operator.observe.watches import Watches
 from brokkr_operator.reconcile.worker import Worker, crew
 from brokkr_operator.report import heartbeat
+from brokkr_operator.report.health import HealthReporter
 from brokkr_operator.report.outbox import Outbox
 from brokkr_operator.resources import brokkragent, names
 from brokkr_operator.sync import identity
-from brokkr_operator.sync.mirror import Mirror
 from brokkr_operator.sync.pull import Pull
 from brokkr_operator.sync.store import Store
 from brokkr_operator.workqueue import WorkQueue
@@ -34,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Runtime:
-    """Built by `open_runtime`; `start` and `stop` belong to kopf's startup and cleanup."""
+    """Built by `assembly.open_runtime`; `start` and `stop` belong to kopf's startup and cleanup."""
 
     config: OperatorConfig
     access: kube_access.Access
@@ -45,11 +44,16 @@ class Runtime:
     queue: WorkQueue
     pull: Pull
     outbox: Outbox
+    health: HealthReporter
     worker: Worker
+    holdings: Holdings
+    watches: Watches
+    pods: Pods
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     pulling: Loop = field(init=False)
     reporting: Loop = field(init=False)
     beating: Loop = field(init=False)
+    telling: Loop = field(init=False)
     last_beat: datetime | None = None
     broker_error: str | None = "not connected yet"
     _changed: bool = False
@@ -62,17 +66,24 @@ class Runtime:
         self.pulling = Loop("pull", self._pull, interval=poll, max_delay=slowest)
         self.beating = Loop("heartbeat", self._beat, interval=poll, max_delay=slowest)
         self.reporting = Loop("report", self._report, interval=retry, max_delay=max(retry, 0.5))
+        often = min(float(agent.deployment_health_interval), 5.0)
+        self.telling = Loop("health", self.health.flush, interval=often, max_delay=slowest)
 
     def start(self) -> None:
-        size = self.config.agent.concurrent_stacks
-        for coroutine in (
+        agent = self.config.agent
+        coroutines = [
             self.queue.run(),
-            crew(self.worker, size),
+            crew(self.worker, agent.concurrent_stacks),
             self.pulling.run(),
             self.reporting.run(),
             self.beating.run(),
-        ):
-            self.tasks.append(asyncio.create_task(coroutine))
+            self.pods.run(self.worker.moved),
+        ]
+        if agent.drift != "off" or agent.deployment_health_enabled:
+            coroutines.append(self.watches.run())
+        if agent.deployment_health_enabled:
+            coroutines.append(self.telling.run())
+        self.tasks += [asyncio.create_task(coroutine) for coroutine in coroutines]
 
     async def stop(self) -> None:
         for task in self.tasks:
@@ -91,8 +102,14 @@ class Runtime:
         if new.agent_id != str(self.agent_id):
             return
         changed = old is None or old.generation != new.generation or old.uid != new.uid
-        if kind is None or changed:  # None: the watch begins (again), so look at everything
+        if old is None or old.inventory is None:
+            self.holdings.put(new.name, new.inventory or ())
+        if changed:
+            self.queue.renew(new.name)
+        elif kind is None:  # the watch begins (again), so look at everything
             self.queue.add(new.name)
+        if old and old.status.get("health") != new.status.get("health"):
+            self.telling.wake()
         if new.pending_events:
             self.reporting.wake()
         if new.done:
@@ -147,61 +164,3 @@ class Runtime:
         self._changed = False
         if new != old:
             await self.kube.merge(kind, name, {"status": new}, subresource="status")
-
-
-@contextlib.asynccontextmanager
-async def open_runtime(
-    config: OperatorConfig, access: kube_access.Access
-) -> AsyncIterator[Runtime]:
-    """Connect to both sides and find out who we are. Raises StartupError."""
-    agent = config.agent
-    async with contextlib.AsyncExitStack() as stack:
-        kube = Kube(Session(access))
-        stack.push_async_callback(kube.close)
-        broker = Broker(agent.broker_url, agent.pak)
-        stack.push_async_callback(broker.close)
-        if agent.install_crds:
-            await identity.install_definitions(kube)
-        await kube.ensure_namespace(agent.namespace)
-        agent_id = await identity.establish(
-            broker,
-            kube,
-            name=agent.agent_name,
-            cluster_name=agent.cluster_name,
-            url=agent.broker_url,
-            retries=agent.max_retries,
-        )
-        yield _assemble(config, access, kube, broker, agent_id)
-
-
-def _assemble(
-    config: OperatorConfig, access: kube_access.Access, kube: Kube, broker: Broker, agent_id: UUID
-) -> Runtime:
-    agent, store = config.agent, Store()
-    queue = WorkQueue(max_delay=min(60.0, float(agent.resync_interval)))
-    mirror = Mirror(
-        kube,
-        store,
-        agent_id=str(agent_id),
-        namespace=agent.namespace,
-        on_untarget=agent.on_untarget,
-        wake=queue.add,
-    )
-    pull = Pull(broker, mirror, agent_id=agent_id)
-    worker = Worker(
-        Reconciler(kube, str(agent_id), agent.namespace, agent.concurrent_objects),
-        queue,
-        find=store.find,
-        restore=pull.restore,
-        resync_interval=float(agent.resync_interval),
-        health_interval=float(agent.deployment_health_interval),
-    )
-    outbox = Outbox(
-        broker,
-        kube,
-        agent_id=agent_id,
-        stacks=lambda: store.of(str(agent_id)),
-        delivered=lambda body: runtime.saw("MODIFIED", body),
-    )
-    runtime = Runtime(config, access, kube, broker, agent_id, store, queue, pull, outbox, worker)
-    return runtime

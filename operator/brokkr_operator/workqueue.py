@@ -7,6 +7,14 @@ import asyncio
 import heapq
 import random
 from collections.abc import Callable
+from enum import Enum
+
+
+class Lane(Enum):
+    """Names that failed last time have a lane of their own: what hangs hinders no other."""
+
+    FIRST = "first"
+    AGAIN = "again"
 
 
 class WorkQueue:
@@ -22,7 +30,7 @@ class WorkQueue:
         self._clock = clock or asyncio.get_running_loop().time
         self._jitter = jitter
         self._max_delay = max_delay
-        self._ready: asyncio.Queue[str] = asyncio.Queue()
+        self._ready: dict[Lane, asyncio.Queue[str]] = {lane: asyncio.Queue() for lane in Lane}
         self._waiting: set[str] = set()
         self._working: set[str] = set()
         self._again: set[str] = set()
@@ -38,7 +46,8 @@ class WorkQueue:
             self._again.add(name)
         elif name not in self._waiting:
             self._waiting.add(name)
-            self._ready.put_nowait(name)
+            lane = Lane.AGAIN if self._failures.get(name) else Lane.FIRST
+            self._ready[lane].put_nowait(name)
 
     def add_after(self, name: str, delay: float) -> None:
         """In `delay` seconds, unless it is wanted earlier anyway."""
@@ -50,12 +59,20 @@ class WorkQueue:
         self._earlier.set()
 
     def retry(self, name: str) -> float:
-        """After a failure: back off exponentially, up to `max_delay`. Returns the delay."""
+        """After a failure: back off exponentially, up to `max_delay`. Returns the delay.
+
+        Source: the book's retries of Kubernetes calls, one second at first, doubled each time.
+        """
         count = self._failures.get(name, 0)
         self._failures[name] = count + 1
-        delay = min(self._max_delay, 0.25 * 2.0 ** min(count, 16)) * (0.5 + 0.5 * self._jitter())
+        delay = min(self._max_delay, 2.0 ** min(count, 16)) * (0.5 + 0.5 * self._jitter())
         self.add_after(name, delay)
         return delay
+
+    def renew(self, name: str) -> None:
+        """There is something new about it: what failed before says nothing about that."""
+        self.forget(name)
+        self.add(name)
 
     def forget(self, name: str) -> None:
         """It went well, or is gone: the next failure starts from the first delay."""
@@ -66,8 +83,8 @@ class WorkQueue:
         self.forget(name)
         self._due.pop(name, None)
 
-    async def take(self) -> str:
-        name = await self._ready.get()
+    async def take(self, lane: Lane = Lane.FIRST) -> str:
+        name = await self._ready[lane].get()
         self._waiting.discard(name)
         self._working.add(name)
         return name

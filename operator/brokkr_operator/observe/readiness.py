@@ -3,7 +3,7 @@
 Source: kubernetes-sigs/cli-utils, pkg/kstatus/status (rules, not code).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,7 @@ class Health(StrEnum):
     UNKNOWN = "Unknown"
     PROGRESSING = "Progressing"
     DEGRADED = "Degraded"
+    FAILING = "Failing"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -28,7 +29,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 _HEALTHY = Verdict(Health.HEALTHY)
-_ORDER = list(Health)
+ORDER = list(Health)
 
 
 def judge(obj: Object) -> Verdict:
@@ -49,19 +50,6 @@ def changes(group: str, kind: str) -> bool:
     return (group, kind) not in _STATIC
 
 
-def summarize(verdicts: Iterable[tuple[str, Verdict]]) -> Verdict:
-    """The worst of many, with the names of those that are not healthy."""
-    worst, messages = Health.HEALTHY, []
-    for name, verdict in verdicts:
-        if verdict.health is Health.HEALTHY:
-            continue
-        messages.append(f"{name}: {verdict.message}")
-        if _ORDER.index(verdict.health) > _ORDER.index(worst):
-            worst = verdict.health
-    more = f" (and {len(messages) - 3} more)" if len(messages) > 3 else ""
-    return Verdict(worst, "; ".join(messages[:3]) + more)
-
-
 def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
     found = (c for c in status.get("conditions") or () if c.get("type") == kind)
     return next(found, {})
@@ -74,7 +62,7 @@ def _progressing(message: str) -> Verdict:
 def _by_conditions(_spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
     """Any kind that follows the conventions. Without conditions, to be there is to be healthy."""
     if (c := _condition(status, "Stalled")).get("status") == "True":
-        return Verdict(Health.DEGRADED, c.get("message") or "stalled")
+        return Verdict(Health.FAILING, c.get("message") or "stalled")
     if (c := _condition(status, "Reconciling")).get("status") == "True":
         return _progressing(c.get("message") or "reconciling")
     if (c := _condition(status, "Ready")).get("status") in ("False", "Unknown"):
@@ -84,7 +72,7 @@ def _by_conditions(_spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
 
 def _deployment(spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
     if (c := _condition(status, "Progressing")).get("reason") == "ProgressDeadlineExceeded":
-        return Verdict(Health.DEGRADED, c.get("message") or "progress deadline exceeded")
+        return Verdict(Health.FAILING, c.get("message") or "progress deadline exceeded")
     wanted = spec.get("replicas", 1)
     for field, verb in (("replicas", "created"), ("updatedReplicas", "updated")):
         if status.get(field, 0) < wanted:
@@ -122,7 +110,7 @@ def _daemon_set(_spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
 
 def _job(spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
     if (c := _condition(status, "Failed")).get("status") == "True":
-        return Verdict(Health.DEGRADED, c.get("message") or "failed")
+        return Verdict(Health.FAILING, c.get("message") or "failed")
     if _condition(status, "Complete").get("status") == "True" or spec.get("suspend"):
         return _HEALTHY
     return _progressing("running" if status.get("startTime") else "not started")
@@ -131,16 +119,19 @@ def _job(spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
 def _pod(_spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
     phase = status.get("phase")
     if phase == "Failed":
-        return Verdict(Health.DEGRADED, status.get("message") or "failed")
+        return Verdict(Health.FAILING, status.get("message") or "failed")
     if phase == "Succeeded" or _condition(status, "Ready").get("status") == "True":
         return _HEALTHY
+    scheduled = _condition(status, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return _progressing(scheduled.get("message") or "not scheduled")
     return _progressing(f"phase {phase or 'unknown'}")
 
 
 def _claim(_spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
     phase = status.get("phase", "unknown")
     if phase == "Lost":
-        return Verdict(Health.DEGRADED, "volume lost")
+        return Verdict(Health.FAILING, "volume lost")
     return _HEALTHY if phase == "Bound" else _progressing(f"phase {phase}")
 
 
@@ -154,7 +145,7 @@ def _service(spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
 
 def _definition(_spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
     if (c := _condition(status, "NamesAccepted")).get("status") == "False":
-        return Verdict(Health.DEGRADED, c.get("message") or "names not accepted")
+        return Verdict(Health.FAILING, c.get("message") or "names not accepted")
     established = _condition(status, "Established").get("status") == "True"
     return _HEALTHY if established else _progressing("not established yet")
 
@@ -162,6 +153,13 @@ def _definition(_spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
 def _disruption_budget(_spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
     healthy, wanted = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
     return _HEALTHY if healthy >= wanted else _progressing(f"{healthy} of {wanted} pods healthy")
+
+
+def _api_service(_spec: dict[str, Any], status: dict[str, Any]) -> Verdict:
+    c = _condition(status, "Available")
+    return (
+        _HEALTHY if c.get("status") == "True" else _progressing(c.get("message") or "not available")
+    )
 
 
 def _present(_spec: dict[str, Any], _status: dict[str, Any]) -> Verdict:
@@ -181,12 +179,13 @@ _RULES: dict[tuple[str, str], Callable[[dict[str, Any], dict[str, Any]], Verdict
     ("", "Service"): _service,
     ("", "Namespace"): _present,
     ("policy", "PodDisruptionBudget"): _disruption_budget,
+    ("apiregistration.k8s.io", "APIService"): _api_service,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
 }
 
 _STATIC = {
     ("", "ConfigMap"), ("", "Secret"), ("", "ServiceAccount"), ("", "Namespace"),
-    ("", "LimitRange"), ("", "ResourceQuota"),
+    ("", "LimitRange"), ("", "ResourceQuota"), ("", "PersistentVolume"),
     ("rbac.authorization.k8s.io", "Role"), ("rbac.authorization.k8s.io", "RoleBinding"),
     ("rbac.authorization.k8s.io", "ClusterRole"),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"),

@@ -4,9 +4,10 @@ An object that is already as wanted is not written. An object of another agent i
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
+
+import msgspec
 
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import (
@@ -20,32 +21,36 @@ from brokkr_operator.errors import (
     UnknownKind,
 )
 from brokkr_operator.observe import readiness
-from brokkr_operator.reconcile import ordering
+from brokkr_operator.reconcile import ignore, ordering, replace
+from brokkr_operator.reconcile.memory import Memory
 from brokkr_operator.reconcile.plan import Step, by_rank
 from brokkr_operator.resources import names, objects
 from brokkr_operator.resources.conditions import Reason
 from brokkr_operator.resources.objects import Entry, Key, Object
 
-logger = logging.getLogger(__name__)
-
 _ESTABLISH_SECONDS = 30
-_GONE_SECONDS = 60
 _VOLATILE = ("managedFields", "resourceVersion", "generation")
+_NO_DRY_RUN = "does not support dry run"
 R = TypeVar("R")
 
 
 class Pass:
     """One pass over a plan.
 
-    `live` has the objects that are as wanted, `created_namespaces` what a failed pass may take
-    back, `met` the objects that were here before and carried our marks.
+    `live` has the objects that were looked at, as they are now; `written` what was not as wanted
+    before, `differing` what still is not (of a pass that only compares); `created_namespaces` what
+    a failed pass may take back; `met` what was here before and carried our marks.
     """
 
-    def __init__(self, kube: Kube, *, agent_id: str, concurrency: int) -> None:
+    def __init__(self, kube: Kube, memory: Memory, *, agent_id: str, concurrency: int) -> None:
         self._kube = kube
+        self._memory = memory
         self._agent_id = agent_id
         self._limit = asyncio.Semaphore(concurrency)
+        self._before: dict[Key, Object] = {}
         self.live: dict[Key, Object] = {}
+        self.written: list[Key] = []
+        self.differing: list[Key] = []
         self.created_namespaces: list[Entry] = []
         self.met: set[Key] = set()
 
@@ -64,6 +69,28 @@ class Pass:
 
         await self._each([[step for group in rest for step in group]], check)
         await self._each(by_rank(pending, where=lambda _: True), self._write)
+
+    async def compare(self, steps: Sequence[Step]) -> None:
+        """Write nothing; `differing` has what is not as wanted. Raises StackError."""
+
+        async def check(step: Step) -> None:
+            try:
+                differs = await self._differs(step)
+            except (KubeInvalid, KubeNotFound):
+                differs = True
+            if differs:
+                self.differing.append(step.entry.key)
+
+        await self._each([steps], check)
+
+    async def look(self, steps: Sequence[Step]) -> None:
+        """Compare nothing; `live` has what is there. Raises StackError."""
+
+        async def check(step: Step) -> None:
+            if live := await self._kube.find(step.entry):
+                self.live[step.entry.key] = live
+
+        await self._each([steps], check)
 
     async def _each(
         self, groups: Sequence[Sequence[Step]], action: Callable[[Step], Awaitable[None]]
@@ -91,24 +118,36 @@ class Pass:
             await self._write(step)
 
     async def _differs(self, step: Step) -> bool:
-        """Dry-run; whether the object has to be written. Raises what the API server refuses."""
+        """Whether the object has to be written. Raises what the API server refuses."""
+        key = step.entry.key
+        live: Object | None = None
+        if step.ignored or self._memory.knows(key, step.manifest):
+            live = await self._kube.find(step.entry)
+            if live and self._memory.knows(key, step.manifest) and self._memory.matches(key, live):
+                self.live[key] = live
+                return False
         try:
-            wanted, is_new = await self._patiently(
-                lambda: self._kube.apply(step.manifest, dry_run=True)
-            )
+            wanted, is_new = await self._dry_run(_with_ignored(step, live))
         except KubeInvalid as e:
-            if await self._replaceable(step, e):
+            if _NO_DRY_RUN in str(e):
+                # NB: some admission webhooks have none; then writing is comparing.
+                if live := live or await self._kube.find(step.entry):
+                    self._check_owner(step, live)
+                    self._before[key] = live
+                return True
+            if await replace.is_possible(self._kube, step, e, agent_id=self._agent_id):
                 return True
             raise
         if is_new:
             return True
-        live = await self._kube.find(step.entry)
+        live = live or await self._kube.find(step.entry)
         if live is None:
             return True
         self._check_owner(step, live)
+        self.live[key] = self._before[key] = live
         if comparable(live) != comparable(wanted):
             return True
-        self.live[step.entry.key] = live
+        self._memory.note(key, live, step.manifest)
         return False
 
     def _check_owner(self, step: Step, live: Object) -> None:
@@ -122,61 +161,22 @@ class Pass:
             self.met.add(step.entry.key)
 
     async def _write(self, step: Step) -> None:
+        key = step.entry.key
+        before = self._before.get(key)
+        if step.ignored:
+            before = await self._kube.find(step.entry)
         try:
-            live, is_new = await self._kube.apply(step.manifest)
+            live, is_new = await self._kube.apply(_with_ignored(step, before).manifest)
         except KubeInvalid as e:
-            if not await self._replaceable(step, e):
+            if not await replace.is_possible(self._kube, step, e, agent_id=self._agent_id):
                 raise
-            live, is_new = await self._replace(step)
-        self.live[step.entry.key] = live
+            live, is_new = await replace.replace(self._kube, step)
+        self.live[key] = live
+        self._memory.note(key, live, step.manifest)
+        if before is None or _version(before) != _version(live):
+            self.written.append(key)
         if is_new and step.rank == ordering.NAMESPACE:
             self.created_namespaces.append(objects.entry_of(live))
-
-    async def _replaceable(self, step: Step, refused: KubeInvalid) -> bool:
-        """Only immutable fields stand in the way, and the object is ours to make anew."""
-        live = await self._kube.find(step.entry)
-        if live is None or not _is_immutable(refused) or not self._owns(step, live):
-            return False
-        finished = step.entry.key.kind == "Job" and _is_finished(live)
-        if not finished and objects.annotation(step.manifest, names.REPLACE_ANNOTATION) != "true":
-            return False
-        return await self._could_be_made(step)
-
-    def _owns(self, step: Step, live: Object) -> bool:
-        same_stack = objects.label(live, names.STACK_LABEL) == objects.label(
-            step.manifest, names.STACK_LABEL
-        )
-        return same_stack and objects.annotation(live, names.OWNER_ANNOTATION) == self._agent_id
-
-    async def _could_be_made(self, step: Step) -> bool:
-        """Whether the API server takes the manifest as a new object (of another name).
-
-        NB: nothing is deleted for a successor that would then be refused.
-        """
-        metadata = {**step.manifest["metadata"], "name": f"{step.entry.key.name[:50]}-brokkr"}
-        try:
-            await self._kube.apply({**step.manifest, "metadata": metadata}, dry_run=True)
-        except KubeError:
-            return False
-        return True
-
-    async def _replace(self, step: Step) -> tuple[Object, bool]:
-        live = await self._kube.find(step.entry)
-        if live is not None:
-            logger.info("made anew", extra={"object": str(step.entry.key)})
-            await self._kube.delete(live)
-            await self._wait_gone(step, live)
-        return await self._kube.apply(step.manifest)
-
-    async def _wait_gone(self, step: Step, live: Object) -> None:
-        try:
-            async with asyncio.timeout(_GONE_SECONDS):
-                while (left := await self._kube.find(step.entry)) is not None:
-                    if left["metadata"]["uid"] != live["metadata"]["uid"]:
-                        return
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            raise KubeUnavailable(f"not gone {_GONE_SECONDS} s after its deletion") from None
 
     async def _establish(self, step: Step) -> None:
         """Wait until a definition is served, and forget what discovery knew of its group."""
@@ -202,14 +202,14 @@ class Pass:
         spec = live["spec"]
         return self._kube.discovery.knows(spec["group"], spec["names"]["kind"])
 
-    async def _patiently(self, call: Callable[[], Awaitable[R]]) -> R:
-        """A definition is served a moment after it says it is."""
+    async def _dry_run(self, step: Step) -> tuple[Object, bool]:
+        """Patiently: a definition is served a moment after it says it is."""
         for delay in (0.05, 0.1, 0.2, 0.5, 1.0):
             try:
-                return await call()
+                return await self._kube.apply(step.manifest, dry_run=True)
             except (KubeNotFound, UnknownKind):
                 await asyncio.sleep(delay)
-        return await call()
+        return await self._kube.apply(step.manifest, dry_run=True)
 
 
 def comparable(obj: Object) -> dict[str, Any]:
@@ -218,15 +218,14 @@ def comparable(obj: Object) -> dict[str, Any]:
     return {**{k: v for k, v in obj.items() if k != "status"}, "metadata": metadata}
 
 
-def _is_immutable(e: KubeInvalid) -> bool:
-    """Every cause that the API server gives is an immutable field."""
-    causes = e.details.get("causes") or [{"message": str(e)}]
-    return all("immutable" in (cause.get("message") or "") for cause in causes)
+def _with_ignored(step: Step, live: Object | None) -> Step:
+    if not step.ignored or live is None:
+        return step
+    return msgspec.structs.replace(step, manifest=ignore.adopt(step.manifest, live, step.ignored))
 
 
-def _is_finished(job: Object) -> bool:
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    return any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions)
+def _version(obj: Object) -> tuple[str, str]:
+    return obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
 
 
 def _first(failures: Sequence[BaseException]) -> BaseException:
@@ -247,6 +246,6 @@ def _meaning(step: Step, e: KubeError) -> StackError:
     }
     reason, stalled = reasons.get(type(e), (Reason.APPLY_FAILED, False))
     text = str(e)
-    if isinstance(e, KubeInvalid) and _is_immutable(e):
+    if isinstance(e, KubeInvalid) and replace.is_immutable(e):
         text += f' (annotate the object {names.REPLACE_ANNOTATION}: "true" to have it made anew)'
     return StackError(f"{step}: {text}", reason=reason, stalled=stalled)

@@ -8,14 +8,17 @@ from uuid import uuid4
 import msgspec
 
 from brokkr_operator.errors import KubeError, PayloadMissing, StackError
-from brokkr_operator.observe.readiness import Health, Verdict
+from brokkr_operator.observe.assessment import Report
+from brokkr_operator.observe.readiness import Health
 from brokkr_operator.resources import conditions
 from brokkr_operator.resources.brokkrstack import BrokkrStack, Status
 from brokkr_operator.resources.conditions import Reason
-from brokkr_operator.resources.objects import Entry
+from brokkr_operator.resources.objects import Entry, Key
 
 _HISTORY = 5
 _OUTBOX = 20
+_SHOWN = 10
+_UNTOLD = {Reason.PROGRESSING, Reason.WAITING}
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -26,11 +29,19 @@ class Pause(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The stack is as wanted. `notes` says what was left on purpose."""
+    """The stack is as wanted. `notes` says what was left on purpose.
+
+    `drifted` was changed by others and is mended, `differing` still is as they changed it. A stack
+    that `waits` has something that another stack is about to take over.
+    """
 
     inventory: Sequence[Entry]
-    health: Verdict
+    report: Report
     notes: Sequence[str] = ()
+    drifted: Sequence[Key] = ()
+    differing: Sequence[Key] = ()
+    waits: bool = False
+    removed: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -76,7 +87,8 @@ def status(
             pass  # what has to be mended is still the news, not what hinders this one retry
         case Failed():
             _failed(new, stack, outcome, now)
-            if outcome.reason is not Reason.PROGRESSING:
+            if outcome.reason not in _UNTOLD:
+                _record(new, stack, "Failed", outcome.message, now)
                 _report(new, stack, "FAILURE", outcome.message, new_id)
     return new
 
@@ -92,20 +104,47 @@ def _done(new: Status, stack: BrokkrStack, outcome: Done, now: datetime) -> None
     new["lastAttemptedSequence"] = stack.sequence_id
     if stack.applied_sequence != stack.sequence_id:
         new["lastAppliedSequence"] = stack.sequence_id
-        applied = {
-            "sequenceId": stack.sequence_id,
-            "checksum": stack.checksum,
-            "appliedAt": conditions.timestamp(now),
-        }
-        new["history"] = [applied, *(stack.status.get("history") or [])][:_HISTORY]
+        _record(new, stack, "Applied", "", now)
     _ready(new, stack, True, reason, _text(stack, outcome), now)
     _inventory(new, outcome.inventory)
-    new["health"] = health(outcome.health)
+    _drift(new, outcome, now)
+    new["health"] = outcome.report.dump()
 
 
-def health(verdict: Verdict) -> dict[str, Any]:
-    text = conditions.shorten(verdict.message)
-    return {"status": str(verdict.health), **({"message": text} if text else {"message": None})}
+def _record(new: Status, stack: BrokkrStack, result: str, message: str, now: datetime) -> None:
+    """The history: one line a version, the newest first. What was applied once, was applied."""
+    older = list(stack.status.get("history") or [])
+    line: dict[str, Any] = {
+        "sequenceId": stack.sequence_id,
+        "checksum": stack.checksum,
+        "attemptedAt": conditions.timestamp(now),
+    }
+    if older and older[0]["sequenceId"] == stack.sequence_id:
+        line = older.pop(0)
+        if line.get("outcome") == "Applied":
+            return
+    line = {k: v for k, v in line.items() if k != "message"} | {"outcome": result}
+    if result == "Applied":
+        line["appliedAt"] = conditions.timestamp(now)
+    if message:
+        line["message"] = conditions.shorten(message)
+    new["history"] = [line, *older][:_HISTORY]
+
+
+def _drift(new: Status, outcome: Done, now: datetime) -> None:
+    """How often objects were found changed by others, the last time, and what was found then."""
+    old = dict(new.get("drift") or {})
+    found = outcome.drifted or outcome.differing
+    worse = len(outcome.drifted) or max(0, len(outcome.differing) - old.get("differing", 0))
+    drift = {k: v for k, v in old.items() if k != "differing"}
+    if outcome.differing:
+        drift["differing"] = len(outcome.differing)
+    if worse:
+        drift["count"] = old.get("count", 0) + worse
+        drift["lastAt"] = conditions.timestamp(now)
+        drift["objects"] = [str(key) for key in sorted(found)[:_SHOWN]]
+    if drift != old:
+        new["drift"] = drift
 
 
 def _failed(new: Status, stack: BrokkrStack, outcome: Failed, now: datetime) -> None:
@@ -124,7 +163,7 @@ def _failed(new: Status, stack: BrokkrStack, outcome: Failed, now: datetime) -> 
     if outcome.inventory is not None:
         _inventory(new, outcome.inventory)
     if stack.applied_sequence is None:
-        new["health"] = health(Verdict(Health.UNKNOWN, "not applied yet"))
+        new["health"] = Report(health=Health.UNKNOWN, message="not applied yet").dump()
 
 
 def _ready(
@@ -177,6 +216,8 @@ def _says_the_same(last: dict[str, Any], event: dict[str, Any]) -> bool:
 def _text(stack: BrokkrStack, outcome: Done) -> str:
     count = len(outcome.inventory)
     text = "Removed" if stack.absent else f"Applied {count} object{'' if count == 1 else 's'}"
+    if outcome.differing:
+        text += f"; {len(outcome.differing)} changed by others"
     if outcome.notes:
         text += f"; kept: {', '.join(outcome.notes)}"
     return text

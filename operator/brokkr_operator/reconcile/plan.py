@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from brokkr_operator.errors import StackError
-from brokkr_operator.reconcile import ordering
+from brokkr_operator.reconcile import ignore, ordering
 from brokkr_operator.resources import names, objects
 from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.resources.conditions import Reason
@@ -27,6 +27,7 @@ class Step(msgspec.Struct, frozen=True):
     rank: int
     entry: Entry
     manifest: Object
+    ignored: list[ignore.Pointer] = []
 
     def __str__(self) -> str:
         return f"document {self.document} ({self.entry.key})"
@@ -44,7 +45,16 @@ def step(
 ) -> Step:
     entry = identify(manifest, namespaced=namespaced)
     marked = mark(manifest, entry.key.namespace, stack=stack, agent_id=agent_id)
-    return Step(number, ordering.rank(entry.key.group, entry.key.kind), entry, marked)
+    rank = ordering.rank(entry.key.group, entry.key.kind)
+    return Step(number, rank, entry, marked, _ignored(number, entry, manifest))
+
+
+def _ignored(number: int, entry: Entry, manifest: Object) -> list[ignore.Pointer]:
+    try:
+        return ignore.pointers(manifest)
+    except StackError as e:
+        text = f"document {number} ({entry.key}): {e}"
+        raise StackError(text, reason=e.reason, stalled=e.stalled) from e
 
 
 def check_unique(steps: Sequence[Step]) -> None:

@@ -34,10 +34,11 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """What failed (to be tried again), and what was left on purpose, with the reasons."""
+    """What failed (to be tried again), what was left on purpose, and what was removed."""
 
     failed: list[tuple[Entry, str]]
     kept: list[str]
+    removed: list[Key]
 
 
 def refusal(live: Object, entry: Entry, owner: Owner) -> str | None:
@@ -51,6 +52,8 @@ def refusal(live: Object, entry: Entry, owner: Owner) -> str | None:
         return "belongs to somebody else"
     if objects.label(live, names.STACK_LABEL) != owner.stack_id:
         return "belongs to another stack"
+    if not objects.is_applied(live, names.FIELD_MANAGER):
+        return "was never applied by an agent"
     if entry.uid and metadata["uid"] != entry.uid:
         return "was made anew by somebody else"
     if objects.annotation(live, names.PRUNE_ANNOTATION) == "disabled":
@@ -67,6 +70,7 @@ async def prune(
     """
     failed: list[tuple[Entry, str]] = []
     kept: list[str] = []
+    removed: list[Key] = []
     limit = asyncio.Semaphore(_CONCURRENCY)
     still = frozenset(entry.key for entry in wanted)
 
@@ -79,6 +83,8 @@ async def prune(
                 return
         if reason:
             kept.append(f"{entry.key} {reason}")
+        else:
+            removed.append(entry.key)
 
     for rank in sorted({_rank(entry) for entry in entries}, reverse=True):
         group = [entry for entry in entries if _rank(entry) == rank]
@@ -86,7 +92,7 @@ async def prune(
             failed += [(entry, "waits for its contents") for entry in group]
         else:
             await asyncio.gather(*map(one, group))
-    return Pruned(failed, sorted(kept))
+    return Pruned(failed, sorted(kept), removed)
 
 
 async def remove(
@@ -155,6 +161,7 @@ async def _blocks(kube: Kube, item: Object, owner: Owner, wanted: frozenset[Key]
     ours = (
         objects.annotation(item, names.OWNER_ANNOTATION) == owner.agent_id
         and objects.label(item, names.STACK_LABEL) == owner.stack_id
+        and objects.is_applied(item, names.FIELD_MANAGER)
     )
     if not ours or objects.annotation(item, names.PRUNE_ANNOTATION) == "disabled":
         return True

@@ -16,5 +16,7 @@ async def scan(kube: Kube, owner: Owner) -> list[Entry]:
                 continue
             if item["metadata"].get("ownerReferences"):
                 continue
+            if not objects.is_applied(item, names.FIELD_MANAGER):
+                continue  # a copy that somebody made, marks and all
             found.setdefault(item["metadata"]["uid"], objects.entry_of(item))
     return list(found.values())

@@ -1,29 +1,33 @@
 """The story of one stack: read, plan, intend, apply, prune, judge, write down."""
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from brokkr_common import manifests
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import KubeError, KubeNotFound, PayloadMissing, StackError, UnknownKind
-from brokkr_operator.observe import readiness
-from brokkr_operator.reconcile import announce, inventory, outcome, plan, prune, recovery
+from brokkr_operator.observe import assessment
+from brokkr_operator.observe.pods import Pods
+from brokkr_operator.reconcile import announce, inventory, outcome, prune, recovery
 from brokkr_operator.reconcile.apply import Pass
+from brokkr_operator.reconcile.claims import Claims
+from brokkr_operator.reconcile.memory import Memory
 from brokkr_operator.reconcile.outcome import Done, Failed, Outcome, Pause
 from brokkr_operator.reconcile.plan import Step
 from brokkr_operator.reconcile.prune import Owner
-from brokkr_operator.resources import brokkrstack, names, objects, payload
+from brokkr_operator.reconcile.source import Source
+from brokkr_operator.resources import brokkrstack, names, objects
 from brokkr_operator.resources.brokkrstack import BrokkrStack, Status
 from brokkr_operator.resources.conditions import Reason
-from brokkr_operator.resources.objects import Entry, Object
+from brokkr_operator.resources.objects import Entry, Key, Object
 
 logger = logging.getLogger(__name__)
+
+Drift = Literal["correct", "report", "off"]
 
 
 def _utcnow() -> datetime:
@@ -32,20 +36,29 @@ def _utcnow() -> datetime:
 
 @dataclass
 class Reconciler:
-    """Handles and settings, and nothing that a restart could lose."""
+    """Handles and settings, and nothing that a restart could lose.
+
+    `complete` says whether the whole target state is in the cluster's resources; until then
+    nothing is removed, since what one stack lets go another may have been given.
+    """
 
     kube: Kube
+    source: Source
+    claims: Claims
+    pods: Pods
     agent_id: str
-    namespace: str
     concurrency: int
-    limits: manifests.Limits = field(
-        default_factory=lambda: manifests.Limits(bytes=payload.MAX_TEXT_BYTES)
-    )
+    complete: Callable[[], Awaitable[bool]]
+    drift: Drift = "correct"
+    memory: Memory = field(default_factory=Memory)
     now: Callable[[], datetime] = _utcnow
 
-    async def reconcile(self, name: str) -> tuple[BrokkrStack, Outcome] | None:
+    async def reconcile(
+        self, name: str, *, only: frozenset[Key] | None = None
+    ) -> tuple[BrokkrStack, Outcome] | None:
         """Bring one stack to its desired state. None where there is nothing (of ours) to do.
 
+        `only` limits the pass to objects of a settled stack that somebody else has touched.
         Raises KubeError where its status could not be written.
         """
         body = await self._find(name)
@@ -55,7 +68,7 @@ class Reconciler:
         if stack.agent_id != self.agent_id or stack.deleting:
             return None
         try:
-            result = await self._bring(stack)
+            result = await self._bring(stack, only if stack.settled else None)
         except (StackError, KubeError, PayloadMissing) as e:
             result = outcome.of_error(e)
         except Exception as e:
@@ -76,33 +89,37 @@ class Reconciler:
         stack = brokkrstack.load(body)
         if stack.absent or not stack.observed or stack.inventory is None:
             return None
-        live: list[Object] = []
-        for entry in stack.inventory:
-            if readiness.changes(entry.key.group, entry.key.kind):
-                found = await self.kube.find(entry)
-                if found is None:
-                    return await self.reconcile(name)
-                live.append(found)
-        verdict = _judge(live)
-        new = {**stack.status, "health": outcome.health(verdict)}
-        await self._patch(stack, new)
-        return stack, Done(stack.inventory, verdict)
+        report = await assessment.assess(self.kube, self.pods, stack.inventory, {})
+        if report.missing and self.drift == "correct":
+            return await self.reconcile(name)
+        await self._patch(stack, {**stack.status, "health": report.dump()})
+        return stack, Done(stack.inventory, report)
 
-    async def _bring(self, stack: BrokkrStack) -> Outcome:
+    async def _bring(self, stack: BrokkrStack, only: frozenset[Key] | None) -> Outcome:
         if stack.suspend:
             return Pause(Reason.SUSPENDED, "Suspended: the agent leaves this stack alone")
         if not stack.targeted:
             return Pause(Reason.NOT_TARGETED, "Not targeted any more; its objects are kept")
         if stack.absent:
             return await self._take_away(stack)
-        steps = await self._plan(stack)
+        steps = await self.source.steps(stack, remembered=only is not None)
+        chosen = [s for s in steps if only is None or s.entry.key in only]
+        await self.claims.check(stack, chosen)
+        work = Pass(self.kube, self.memory, agent_id=self.agent_id, concurrency=self.concurrency)
+        if stack.settled and self.drift != "correct":
+            await (work.compare(chosen) if self.drift == "report" else work.look(chosen))
+            return await self._prune(stack, steps, work, stack.inventory or ())
+        return await self._apply(stack, steps, chosen, work)
+
+    async def _apply(
+        self, stack: BrokkrStack, steps: Sequence[Step], chosen: Sequence[Step], work: Pass
+    ) -> Outcome:
         old = stack.inventory or ()
         intended = inventory.intend(old, [step.entry for step in steps])
         if stack.inventory is None or len(intended) > len(old):
             await self._write_intent(stack, intended)
-        work = Pass(self.kube, agent_id=self.agent_id, concurrency=self.concurrency)
         try:
-            await work.run(steps)
+            await work.run(chosen)
         except StackError as e:
             if e.stalled:
                 await self._tidy_up(stack, work)
@@ -112,78 +129,62 @@ class Reconciler:
             intended = await self._recover(stack, intended)
         return await self._prune(stack, steps, work, intended)
 
-    async def _plan(self, stack: BrokkrStack) -> list[Step]:
-        documents = await self._documents(stack)
-        scopes = plan.scopes_in(documents)
-        steps = []
-        for number, manifest in enumerate(documents, start=1):
-            namespaced = await self._namespaced(number, manifest, scopes)
-            steps.append(
-                plan.step(
-                    number, manifest, namespaced=namespaced, stack=stack, agent_id=self.agent_id
-                )
-            )
-        plan.check_unique(steps)
-        return steps
-
-    async def _documents(self, stack: BrokkrStack) -> list[Object]:
-        kind = await self.kube.discovery.find("v1", "Secret")
-        pieces = []
-        for name in stack.secrets:
-            secret = await self.kube.find_in(kind, self.namespace, name)
-            if secret is None:
-                raise PayloadMissing(f"waiting for the YAML (Secret {self.namespace}/{name})")
-            pieces.append(payload.piece(secret))
-        text = payload.join(pieces)
-        if manifests.checksum(text) != stack.checksum:
-            raise PayloadMissing("waiting for the YAML (what is here has another checksum)")
-        try:
-            # NB: in a thread, so that a large text does not keep the event loop from its probes.
-            return await asyncio.to_thread(manifests.parse, text, limits=self.limits)
-        except manifests.ManifestError as e:
-            raise StackError(str(e), reason=Reason.INVALID_MANIFEST, stalled=True) from e
-
-    async def _namespaced(
-        self, number: int, manifest: Object, scopes: dict[tuple[str, str], bool]
-    ) -> bool:
-        group, _ = objects.split_api_version(manifest["apiVersion"])
-        defined_here = scopes.get((group, manifest["kind"]))
-        if defined_here is not None:
-            return defined_here
-        try:
-            kind = await self.kube.discovery.find(manifest["apiVersion"], manifest["kind"])
-        except UnknownKind as e:
-            name = manifest["metadata"]["name"]
-            raise StackError(
-                f"document {number} ({manifest['kind']} {name}): {e}",
-                reason=Reason.UNKNOWN_KIND,
-                stalled=True,
-            ) from e
-        return kind.namespaced
-
     async def _prune(
         self, stack: BrokkrStack, steps: Sequence[Step], work: Pass, known: Sequence[Entry]
     ) -> Outcome:
         planned = [step.entry for step in steps]
         gone = inventory.to_prune(known, planned)
-        pruned = await prune.prune(self.kube, gone, self._owner(stack), wanted=planned)
-        live = list(work.live.values())
-        left = [entry for entry, _ in pruned.failed]
-        settled = inventory.settle(map(objects.entry_of, live), left)
+        moving = await self.claims.moving(stack, gone)
+        staying = [e for e in known if e.key not in {g.key for g in gone} or e.key in moving]
+        # NB: what was only compared may be somebody else's by now; its entry stays as it was.
+        applied = map(objects.entry_of, () if work.differing else work.live.values())
+        going = [e for e in gone if e.key not in moving]
+        if going and not await self.complete():
+            text = "what is gone from the YAML is removed once the whole target state is here"
+            left = inventory.settle(applied, known)
+            return Failed(Reason.WAITING, text, stalled=False, inventory=left)
+        pruned = await self._remove(stack, going, planned)
+        left = [*staying, *(entry for entry, _ in pruned.failed)]
+        settled = inventory.settle(applied, left)
         if pruned.failed:
             return self._prune_failed(pruned, settled)
-        return Done(settled, _judge(live), pruned.kept)
+        report = await assessment.assess(self.kube, self.pods, settled, work.live)
+        return Done(
+            settled,
+            report,
+            [*pruned.kept, *_notes(moving)],
+            drifted=tuple(work.written) if stack.settled else (),
+            differing=tuple(work.differing),
+            waits=bool(moving),
+            removed=bool(pruned.removed),
+        )
 
     async def _take_away(self, stack: BrokkrStack) -> Outcome:
         known = stack.inventory
-        owner = self._owner(stack)
         if known is None:
-            known = tuple(await recovery.scan(self.kube, owner))
+            known = tuple(await recovery.scan(self.kube, self._owner(stack)))
             await self._write_intent(stack, known)
-        pruned = await prune.prune(self.kube, inventory.to_prune(known, ()), owner)
+        gone = inventory.to_prune(known, ())
+        moving = await self.claims.moving(stack, gone)
+        if gone and not await self.complete():
+            text = "nothing is removed until the whole target state is here"
+            return Failed(Reason.WAITING, text, stalled=False)
+        pruned = await self._remove(stack, [e for e in gone if e.key not in moving], ())
+        left = [*(e for e in gone if e.key in moving), *(entry for entry, _ in pruned.failed)]
         if pruned.failed:
-            return self._prune_failed(pruned, [entry for entry, _ in pruned.failed])
-        return Done((), readiness.Verdict(readiness.Health.HEALTHY), pruned.kept)
+            return self._prune_failed(pruned, left)
+        if moving:
+            text = f"kept: {', '.join(_notes(moving))}"
+            return Failed(Reason.WAITING, text, stalled=False, inventory=left)
+        return Done((), assessment.NOTHING, pruned.kept, removed=True)
+
+    async def _remove(
+        self, stack: BrokkrStack, gone: Sequence[Entry], planned: Sequence[Entry]
+    ) -> prune.Pruned:
+        pruned = await prune.prune(self.kube, gone, self._owner(stack), wanted=planned)
+        for key in pruned.removed:
+            self.memory.forget(key)
+        return pruned
 
     def _prune_failed(self, pruned: prune.Pruned, left: Sequence[Entry]) -> Failed:
         entry, reason = pruned.failed[0]
@@ -237,10 +238,9 @@ class Reconciler:
 
     async def _patch(self, stack: BrokkrStack, new: Status) -> None:
         changed: Status = {k: v for k, v in new.items() if stack.status.get(k) != v}
-        if "health" in changed:
-            old = stack.status.get("health") or {}
-            if {"message": None, **old} == changed["health"]:
-                del changed["health"]
+        for field_ in ("health", "drift"):
+            if field_ in changed:
+                changed[field_] = _with_removals(stack.status.get(field_), changed[field_])
         if "report" in changed:  # NB: `delivered` is the reporter's to write
             changed["report"] = {"outbox": new["report"]["outbox"]}
         if not changed:
@@ -252,9 +252,13 @@ class Reconciler:
             return  # deleted meanwhile, by hand; its objects stay
 
 
-def _judge(live: Sequence[Object]) -> readiness.Verdict:
-    named = ((str(objects.key_of(o)), readiness.judge(o)) for o in live)
-    return readiness.summarize(named)
+def _with_removals(old: Object | None, new: Object) -> Object:
+    """A merge patch removes only what it sets to null."""
+    return {**dict.fromkeys(old or {}), **new}
+
+
+def _notes(moving: dict[Key, str]) -> list[str]:
+    return [f"{key} for stack {name}" for key, name in sorted(moving.items())]
 
 
 def _only_waits(result: Outcome) -> bool:

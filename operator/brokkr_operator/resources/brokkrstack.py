@@ -42,6 +42,13 @@ class BrokkrStack(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.status.get("observedGeneration") == self.generation)
 
     @property
+    def settled(self) -> bool:
+        """Whether this very spec has been brought here, and nothing has been amiss since."""
+        ready = conditions.find(self.status.get("conditions") or [], "Ready") or {}
+        applied = ready.get("status") == "True" and ready.get("reason") == Reason.APPLIED
+        return self.observed and applied and self.applied_sequence == self.sequence_id
+
+    @property
     def pending_events(self) -> list[dict[str, Any]]:
         """Events that the broker does not have, oldest first."""
         report = self.status.get("report") or {}

@@ -20,6 +20,8 @@ class Reason(StrEnum):
     REJECTED = "Rejected"
     APPLY_FAILED = "ApplyFailed"
     NOT_OWNED = "NotOwned"
+    CLAIMED = "Claimed"
+    WAITING = "Waiting"
     PRUNE_FAILED = "PruneFailed"
     API_UNAVAILABLE = "ApiUnavailable"
     INTERNAL_ERROR = "InternalError"

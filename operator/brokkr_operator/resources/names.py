@@ -15,6 +15,11 @@ LAST_CONFIG_ANNOTATION = "k8s.brokkr.io/last-config-applied"
 OWNER_ANNOTATION = "brokkr.io/owner-id"
 PRUNE_ANNOTATION = "brokkr.io/prune"
 REPLACE_ANNOTATION = "brokkr.io/replace"
+IGNORE_ANNOTATION = "brokkr.io/ignore-fields"
+
+MARKS = frozenset(
+    {STACK_LABEL, OBJECT_LABEL, CHECKSUM_ANNOTATION, LAST_CONFIG_ANNOTATION, OWNER_ANNOTATION}
+)
 
 _NOT_DNS = re.compile(r"[^a-z0-9]+")
 

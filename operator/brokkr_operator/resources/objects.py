@@ -70,6 +70,15 @@ def label(obj: Object, name: str) -> str | None:
     return value
 
 
+def is_applied(obj: Object, manager: str) -> bool:
+    """Whether a manager has ever applied this very object, going by its managed fields.
+
+    Labels and annotations travel with a copy of an object; managed fields do not.
+    """
+    entries = obj["metadata"].get("managedFields") or ()
+    return any(e.get("manager") == manager and e.get("operation") == "Apply" for e in entries)
+
+
 def annotation(obj: Object, name: str) -> str | None:
     value: str | None = (obj["metadata"].get("annotations") or {}).get(name)
     return value

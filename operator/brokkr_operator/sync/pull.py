@@ -1,5 +1,6 @@
 """One pass: ask the broker for the full target state, and mirror it."""
 
+import asyncio
 import logging
 import time
 from uuid import UUID
@@ -10,6 +11,8 @@ from brokkr_operator.errors import BrokerError
 from brokkr_operator.sync.mirror import Mirror
 
 logger = logging.getLogger(__name__)
+
+_COMPLETE_SECONDS = 5
 
 
 class Pull:
@@ -22,12 +25,24 @@ class Pull:
         self._etag: str | None = None
         self._wanted: list[tuple[str, str]] = []
         self._lost: set[str] = set()
+        self._complete = asyncio.Event()
         self.paused = True  # until the broker has said otherwise
         self.last_error: str | None = None
 
     @property
     def stacks(self) -> int:
         return len(self._wanted)
+
+    async def complete(self) -> bool:
+        """Whether the resources show one whole target state, no half of one. Waits a little.
+
+        What one stack lets go, another may have been given in the same state.
+        """
+        try:
+            async with asyncio.timeout(_COMPLETE_SECONDS):
+                return await self._complete.wait()
+        except TimeoutError:
+            return False
 
     def restore(self, stack_id: str) -> None:
         """The YAML of a stack is not in the cluster: fetch and write it again."""
@@ -61,7 +76,9 @@ class Pull:
             return False
         targets, etag = answer
         lost = frozenset(self._lost)
+        self._complete.clear()
         await self._mirror.write(targets, restore=lost)
+        self._complete.set()
         self._lost -= lost
         self._etag = etag
         self._wanted = [(str(t.stack_id), str(t.id)) for t in targets]

@@ -54,3 +54,6 @@ def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
 def test_what_is_required_says_how_to_give_it() -> None:
     with pytest.raises(SettingsError, match=r"agent\.pak: required: .* BROKKR__AGENT__PAK"):
         agent_config.load({"BROKKR__AGENT__AGENT_NAME": "a"})
+    both = {"BROKKR__AGENT__PAK": "a", "BROKKR__AGENT__PAK_FILE": "b"}
+    with pytest.raises(SettingsError, match="not both"):
+        agent_config.load(both)

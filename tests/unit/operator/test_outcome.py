@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from brokkr_operator.errors import KubeUnavailable, PayloadMissing, StackError
-from brokkr_operator.observe.readiness import Health, Verdict
+from brokkr_operator.observe.assessment import Report
+from brokkr_operator.observe.readiness import Health
 from brokkr_operator.reconcile import outcome
 from brokkr_operator.reconcile.outcome import Done, Failed, Outcome, Pause
 from brokkr_operator.resources.conditions import Reason
@@ -14,7 +15,7 @@ from support.stacks import stack
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = datetime(2026, 1, 2, tzinfo=UTC)
 ENTRY = Entry(Key("", "ConfigMap", "default", "a"), "v1", "uid")
-DONE = Done([ENTRY], Verdict(Health.HEALTHY))
+DONE = Done([ENTRY], Report(health=Health.HEALTHY))
 BROKEN = Failed(Reason.REJECTED, "document 1: no", stalled=True)
 
 
@@ -83,7 +84,7 @@ def test_a_pause_is_not_ready_and_not_reported() -> None:
 
 
 def test_removed_means_removed_and_reported() -> None:
-    gone = Done((), Verdict(Health.HEALTHY), ["Namespace n still holds ConfigMap x"])
+    gone = Done((), Report(health=Health.HEALTHY), ["Namespace n still holds ConfigMap x"])
     status = _after(gone, desired="Absent")
     current = stack(status=status, desired="Absent")
     assert not current.done, "the broker does not know yet"
@@ -110,3 +111,49 @@ def test_errors_have_one_meaning_each() -> None:
     assert outcome.of_error(KubeUnavailable("x")).reason is Reason.API_UNAVAILABLE
     assert outcome.of_error(PayloadMissing("x")).reason is Reason.PROGRESSING
     assert outcome.of_error(KeyError("x")).reason is Reason.INTERNAL_ERROR
+
+
+def test_the_history_has_a_line_for_each_version_with_its_outcome() -> None:
+    failed = _after(BROKEN)
+    [line] = failed["history"]
+    assert (line["sequenceId"], line["outcome"], line["message"]) == (7, "Failed", BROKEN.message)
+    # when the same version is applied later, its line says so
+    mended = outcome.status(stack(status=failed), DONE, now=LATER)
+    [line] = mended["history"]
+    assert (line["outcome"], line["appliedAt"][:10]) == ("Applied", "2026-01-02")
+    assert line["attemptedAt"][:10] == "2026-01-01"
+    assert "message" not in line
+    # and what was applied once, was applied
+    broken = outcome.status(stack(status=mended), BROKEN, now=LATER)
+    assert broken["history"] == mended["history"]
+
+
+def test_only_five_versions_are_kept_the_newest_first() -> None:
+    status: dict[str, Any] = {}
+    for number in range(1, 8):
+        status = outcome.status(stack(status=status, sequenceId=number), DONE, now=NOW)
+    assert [line["sequenceId"] for line in status["history"]] == [7, 6, 5, 4, 3]
+
+
+def test_drift_is_counted_when_it_is_corrected() -> None:
+    drifted = Done([ENTRY], Report(health=Health.HEALTHY), drifted=(ENTRY.key,))
+    status = _after(DONE, drifted, DONE, drifted)
+    assert status["drift"]["count"] == 2
+    assert status["drift"]["objects"] == ["ConfigMap a in default"]
+
+
+def test_drift_that_is_left_alone_is_counted_once_and_shown() -> None:
+    differing = Done([ENTRY], Report(health=Health.HEALTHY), differing=(ENTRY.key,))
+    status = _after(DONE, differing, differing)
+    assert status["drift"] | {"lastAt": ""} == {
+        "count": 1, "differing": 1, "lastAt": "", "objects": ["ConfigMap a in default"],
+    }  # fmt: skip
+    assert "changed by others" in status["conditions"][0]["message"]
+    assert _conditions(status) == {"Ready": "True"}
+    assert "differing" not in _after(DONE, differing, DONE)["drift"]
+
+
+def test_a_stack_that_waits_for_another_is_not_a_failure_for_the_broker() -> None:
+    status = _after(DONE, Failed(Reason.WAITING, "kept", stalled=False))
+    assert [e["status"] for e in status["report"]["outbox"]] == ["SUCCESS"]
+    assert _conditions(status) == {"Ready": "False", "Reconciling": "True"}

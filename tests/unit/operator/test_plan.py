@@ -95,6 +95,7 @@ def _live(**changes: object) -> plan.Object:
         "uid": "1",
         "labels": {names.STACK_LABEL: "stack"},
         "annotations": {names.OWNER_ANNOTATION: "agent"},
+        "managedFields": [{"manager": names.FIELD_MANAGER, "operation": "Apply"}],
         **changes,
     }
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
@@ -109,6 +110,7 @@ def _live(**changes: object) -> plan.Object:
         (_live(annotations=None), "belongs to somebody else"),
         (_live(labels={names.STACK_LABEL: "other"}), "belongs to another stack"),
         (_live(labels={}), "belongs to another stack"),
+        (_live(managedFields=[{"manager": "kubectl"}]), "was never applied by an agent"),
         (_live(uid="2"), "was made anew by somebody else"),
         (
             _live(

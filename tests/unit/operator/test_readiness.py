@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from brokkr_operator.observe.readiness import Health, Verdict, judge, summarize
+from brokkr_operator.observe.readiness import Health, judge
 
-H, P, D = Health.HEALTHY, Health.PROGRESSING, Health.DEGRADED
+H, P, F = Health.HEALTHY, Health.PROGRESSING, Health.FAILING
 
 
 def _condition(kind: str, status: str = "True", **more: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], Health]] = [
         "apps/v1/Deployment",
         {},
         _condition("Progressing", "False", reason="ProgressDeadlineExceeded"),
-        D,
+        F,
     ),
     ("apps/v1/StatefulSet", {"replicas": 2}, ALL, H),
     (
@@ -39,20 +39,24 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], Health]] = [
     ("apps/v1/DaemonSet", {}, {"desiredNumberScheduled": 0, "observedGeneration": 1}, H),
     ("apps/v1/ReplicaSet", {"replicas": 2}, {"readyReplicas": 1}, P),
     ("batch/v1/Job", {}, _condition("Complete"), H),
-    ("batch/v1/Job", {}, _condition("Failed"), D),
+    ("batch/v1/Job", {}, _condition("Failed"), F),
     ("batch/v1/Job", {}, {"startTime": "x"}, P),
-    ("v1/Pod", {}, {"phase": "Failed"}, D),
+    ("v1/Pod", {}, {"phase": "Failed"}, F),
     ("v1/Pod", {}, {"phase": "Pending"}, P),
     ("v1/Pod", {}, {"phase": "Succeeded"}, H),
     ("v1/PersistentVolumeClaim", {}, {"phase": "Pending"}, P),
-    ("v1/PersistentVolumeClaim", {}, {"phase": "Lost"}, D),
+    ("v1/PersistentVolumeClaim", {}, {"phase": "Lost"}, F),
     ("v1/Service", {"type": "LoadBalancer"}, {}, P),
     ("v1/Service", {"type": "ClusterIP"}, {}, H),
     ("apiextensions.k8s.io/v1/CustomResourceDefinition", {}, _condition("Established"), H),
     ("apiextensions.k8s.io/v1/CustomResourceDefinition", {}, {}, P),
     ("example.com/v1/Any", {}, {}, H),
     ("example.com/v1/Any", {}, _condition("Ready", "False", message="why"), P),
-    ("example.com/v1/Any", {}, _condition("Stalled"), D),
+    ("example.com/v1/Any", {}, _condition("Stalled"), F),
+    ("apiregistration.k8s.io/v1/APIService", {}, _condition("Available"), H),
+    ("apiregistration.k8s.io/v1/APIService", {}, _condition("Available", "False"), P),
+    ("batch/v1/CronJob", {"suspend": True}, {}, H),
+    ("v1/Namespace", {}, {"phase": "Active"}, H),
     ("policy/v1/PodDisruptionBudget", {}, {"currentHealthy": 1, "desiredHealthy": 2}, P),
 ]
 
@@ -80,9 +84,3 @@ def test_a_change_that_its_controller_has_not_seen_is_in_progress() -> None:
 def test_a_terminating_object_is_in_progress() -> None:
     obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"deletionTimestamp": "x"}}
     assert judge(obj).health is P
-
-
-def test_a_stack_is_as_healthy_as_its_worst_object() -> None:
-    many = [("a", Verdict(H)), ("b", Verdict(P, "soon")), ("c", Verdict(D, "no"))]
-    assert summarize(many) == Verdict(D, "b: soon; c: no")
-    assert summarize([]) == Verdict(H)

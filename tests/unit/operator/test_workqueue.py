@@ -2,7 +2,7 @@
 
 import asyncio
 
-from brokkr_operator.workqueue import WorkQueue
+from brokkr_operator.workqueue import Lane, WorkQueue
 
 
 class Clock:
@@ -21,14 +21,14 @@ async def test_a_name_waits_once_and_runs_again_if_wanted_meanwhile() -> None:
     for _ in range(3):
         queue.add("a")
     assert await queue.take() == "a"
-    assert queue._ready.empty()
+    assert queue._ready[Lane.FIRST].empty()
     queue.add("a")
     queue.add("a")
-    assert queue._ready.empty(), "never twice at work"
+    assert queue._ready[Lane.FIRST].empty(), "never twice at work"
     queue.done("a")
     assert await queue.take() == "a"
     queue.done("a")
-    assert queue._ready.empty()
+    assert queue._ready[Lane.FIRST].empty()
 
 
 async def test_the_earlier_of_two_moments_counts() -> None:
@@ -44,7 +44,7 @@ async def test_the_earlier_of_two_moments_counts() -> None:
     queue.done("a")
     clock.now = 30
     assert queue._promote() is None
-    assert queue._ready.empty()
+    assert queue._ready[Lane.FIRST].empty()
 
 
 async def test_now_replaces_later() -> None:
@@ -56,15 +56,29 @@ async def test_now_replaces_later() -> None:
     queue.done("a")
     clock.now = 10
     assert queue._promote() is None
-    assert queue._ready.empty()
+    assert queue._ready[Lane.FIRST].empty()
 
 
 async def test_retries_back_off_until_it_goes_well() -> None:
     queue = _queue(Clock())
-    assert [queue.retry("a") for _ in range(4)] == [0.25, 0.5, 1.0, 2.0]
+    assert [queue.retry("a") for _ in range(4)] == [1.0, 2.0, 4.0, 8.0]
     queue.forget("a")
-    assert queue.retry("a") == 0.25
+    assert queue.retry("a") == 1.0
     assert [queue.retry("b") for _ in range(20)][-1] == 60
+
+
+async def test_what_failed_before_waits_in_a_lane_of_its_own_until_it_is_new() -> None:
+    clock = Clock()
+    queue = _queue(clock)
+    queue.retry("hangs")
+    clock.now = 10
+    queue._promote()
+    queue.add("fine")
+    assert await queue.take(Lane.FIRST) == "fine"
+    assert await queue.take(Lane.AGAIN) == "hangs"
+    queue.done("hangs")
+    queue.renew("hangs")
+    assert await queue.take(Lane.FIRST) == "hangs"
 
 
 async def test_running_it_moves_names_when_they_are_due() -> None:

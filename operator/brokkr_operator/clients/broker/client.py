@@ -1,5 +1,6 @@
 """The agent's REST calls, one method each."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from brokkr_common.wire.agents import Agent
 from brokkr_common.wire.auth import Whoami
 from brokkr_common.wire.deployments import TargetObject
 from brokkr_common.wire.events import AgentEvent, EventCreate
+from brokkr_common.wire.health import HealthReport
 from brokkr_operator.errors import BrokerError
 
 T = TypeVar("T")
@@ -20,11 +22,11 @@ _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 class Broker:
     """One session with the broker. Every failure is a BrokerError, with the HTTP status if any."""
 
-    def __init__(self, url: str, pak: str) -> None:
+    def __init__(self, url: str, key: Callable[[], str]) -> None:
         self._url = url.rstrip("/")
+        self._key = key
         self._http = aiohttp.ClientSession(
-            timeout=_TIMEOUT,
-            headers={"Authorization": f"Bearer {pak}", "User-Agent": f"brokkr-agent/{__version__}"},
+            timeout=_TIMEOUT, headers={"User-Agent": f"brokkr-agent/{__version__}"}
         )
 
     async def close(self) -> None:
@@ -70,6 +72,9 @@ class Broker:
     async def report(self, agent_id: UUID, event: EventCreate) -> None:
         await self._read(AgentEvent, "POST", f"/api/v1/agents/{agent_id}/events", body=event)
 
+    async def report_health(self, agent_id: UUID, report: HealthReport) -> None:
+        await self._call("PATCH", f"/api/v1/agents/{agent_id}/health-status", body=report)
+
     async def _read(self, shape: type[T], method: str, path: str, **options: Any) -> T:
         _, _, raw = await self._call(method, path, **options)
         return _decode(shape, raw)
@@ -84,7 +89,9 @@ class Broker:
         body: Any = None,
     ) -> tuple[int, Any, bytes]:
         data = None if body is None else msgspec.json.encode(body)
-        sent = {**(headers or {}), **({"Content-Type": "application/json"} if data else {})}
+        sent = {"Authorization": f"Bearer {self._key()}", **(headers or {})}
+        if data:
+            sent["Content-Type"] = "application/json"
         try:
             async with self._http.request(
                 method, self._url + path, params=query, data=data, headers=sent

@@ -1,15 +1,17 @@
 """The calls we make to the Kubernetes API, one method each."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 from brokkr_operator.clients.kube.discovery import Discovery, Kind
-from brokkr_operator.clients.kube.session import APPLY, MERGE, Session
+from brokkr_operator.clients.kube.follow import Follower
+from brokkr_operator.clients.kube.session import APPLY, LEASE, MERGE, Session
 from brokkr_operator.errors import KubeConflict, KubeNotFound, UnknownKind
 from brokkr_operator.resources import names
 from brokkr_operator.resources.objects import Entry, Object
 
 _PAGE = "500"
+T = TypeVar("T")
 
 
 class Kube:
@@ -66,10 +68,16 @@ class Kube:
         return created
 
     async def merge(
-        self, kind: Kind, name: str, patch: dict[str, Any], *, subresource: str = ""
+        self,
+        kind: Kind,
+        name: str,
+        patch: dict[str, Any],
+        *,
+        namespace: str = "",
+        subresource: str = "",
     ) -> Object:
-        """A merge patch of a cluster-scoped object."""
-        path = kind.path(name=name) + (f"/{subresource}" if subresource else "")
+        """A merge patch of an object."""
+        path = kind.path(namespace, name) + (f"/{subresource}" if subresource else "")
         _, result = await self._session.request(
             "PATCH", path, operation="patch", body=patch, content_type=MERGE
         )
@@ -109,6 +117,32 @@ class Kube:
             if not token:
                 return
             params["continue"] = token
+
+    def follow(
+        self,
+        kind: Kind,
+        shape: type[T],
+        *,
+        selector: str = "",
+        listed: Callable[[list[T]], None],
+        changed: Callable[[str, T], None],
+    ) -> Follower[T]:
+        """A watch of every object of a kind; `run` it."""
+        return Follower(
+            self._session, kind, shape, selector=selector, listed=listed, changed=changed
+        )
+
+    async def put_lease(self, lease: Object, *, create: bool) -> Object:
+        """Raises KubeConflict where somebody else was faster."""
+        metadata = lease["metadata"]
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{metadata['namespace']}/leases"
+        method, place = ("POST", path) if create else ("PUT", f"{path}/{metadata['name']}")
+        _, result = await self._session.request(method, place, operation=LEASE, body=lease)
+        written: Object = result
+        return written
+
+    def fence(self, may_write: Callable[[], bool]) -> None:
+        self._session.fence(may_write)
 
     async def ensure_namespace(self, name: str) -> None:
         try:

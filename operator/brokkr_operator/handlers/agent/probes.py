@@ -9,7 +9,9 @@ import prometheus_client
 from aiohttp import web
 
 from brokkr_common import __version__
+from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import OperatorError
+from brokkr_operator.leader import Leader
 from brokkr_operator.runtime import Runtime
 
 _TIMEOUT_SECONDS = 3
@@ -19,6 +21,8 @@ class Probes:
     """Answers from the first moment on; knows the runtime once there is one."""
 
     def __init__(self) -> None:
+        self.kube: Kube | None = None
+        self.leader: Leader | None = None
         self.runtime: Runtime | None = None
         self._started = time.monotonic()
 
@@ -39,7 +43,7 @@ class Probes:
 
     async def readyz(self, _request: web.Request) -> web.Response:
         state = await self._state()
-        ready = state["kubernetes"]["connected"] and state["broker"]["connected"]
+        ready = state["status"] == "healthy"
         return web.Response(status=200 if ready else 503, text="Ready" if ready else "Not ready")
 
     async def health(self, _request: web.Request) -> web.Response:
@@ -53,14 +57,18 @@ class Probes:
     async def _state(self) -> dict[str, Any]:
         kubernetes: dict[str, Any] = {"connected": False, "error": "starting"}
         broker: dict[str, Any] = {"connected": False, "last_heartbeat": None}
+        if self.kube:
+            kubernetes = await self._kubernetes(self.kube)
         if self.runtime:
-            kubernetes = await self._kubernetes(self.runtime)
             beat = self.runtime.last_beat
             broker["connected"] = self.runtime.broker_error is None
             broker["last_heartbeat"] = beat.isoformat() if beat else None
-        healthy = kubernetes["connected"] and broker["connected"]
+        # NB: a replica that stands by is ready to lead, and leaves the broker to the leader.
+        stands_by = self.leader is not None and not self.leader.leads
+        healthy = kubernetes["connected"] and (broker["connected"] or stands_by)
         return {
             "status": "healthy" if healthy else "unhealthy",
+            "leader": self.runtime is not None,
             "kubernetes": kubernetes,
             "broker": broker,
             "uptime_seconds": int(time.monotonic() - self._started),
@@ -68,10 +76,10 @@ class Probes:
             "timestamp": datetime.now(UTC).isoformat(),
         }
 
-    async def _kubernetes(self, runtime: Runtime) -> dict[str, Any]:
+    async def _kubernetes(self, kube: Kube) -> dict[str, Any]:
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
-                await runtime.kube.ping()
+                await kube.ping()
         except (OperatorError, TimeoutError) as e:
             return {"connected": False, "error": str(e) or "timeout"}
         return {"connected": True}

@@ -1,0 +1,119 @@
+"""A stack's manifests: from its payload Secrets, checked and parsed, to planned steps.
+
+The last few texts are remembered parsed, so that mending one object of a large stack does not
+read and parse all of it again.
+"""
+
+import asyncio
+from collections import OrderedDict
+
+import msgspec
+
+from brokkr_common import manifests
+from brokkr_operator.clients.kube.client import Kube
+from brokkr_operator.errors import PayloadMissing, StackError, UnknownKind
+from brokkr_operator.reconcile import plan
+from brokkr_operator.reconcile.plan import Step
+from brokkr_operator.resources import objects, payload
+from brokkr_operator.resources.brokkrstack import BrokkrStack
+from brokkr_operator.resources.conditions import Reason
+from brokkr_operator.resources.objects import Object
+
+_REMEMBERED_BYTES = 2 * 1024 * 1024  # of text; parsed it is some ten times as much
+
+
+class _Parsed(msgspec.Struct, frozen=True):
+    checksum: str
+    documents: list[Object]
+    size: int
+
+
+class Source:
+    """Reads Secrets of the agent's namespace, and remembers a little."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        *,
+        namespace: str,
+        agent_id: str,
+        limits: manifests.Limits = manifests.Limits(bytes=payload.MAX_TEXT_BYTES),
+    ) -> None:
+        self._kube = kube
+        self._namespace = namespace
+        self._agent_id = agent_id
+        self._limits = limits
+        self._remembered: OrderedDict[str, _Parsed] = OrderedDict()
+
+    async def steps(self, stack: BrokkrStack, *, remembered: bool) -> list[Step]:
+        """What to apply, each object marked as ours. Raises StackError, PayloadMissing."""
+        documents = await self.documents(stack, remembered=remembered)
+        scopes = plan.scopes_in(documents)
+        steps = []
+        for number, manifest in enumerate(documents, start=1):
+            namespaced = await self._namespaced(number, manifest, scopes)
+            steps.append(
+                plan.step(
+                    number, manifest, namespaced=namespaced, stack=stack, agent_id=self._agent_id
+                )
+            )
+        plan.check_unique(steps)
+        return steps
+
+    async def documents(self, stack: BrokkrStack, *, remembered: bool) -> list[Object]:
+        """Raises PayloadMissing, and StackError where the text is not what it should be.
+
+        `remembered` takes what was read before without a look at the Secrets.
+        """
+        known = self._remembered.get(stack.name)
+        is_known = known is not None and known.checksum == stack.checksum
+        text = "" if is_known and remembered else await self._text(stack)
+        if known and is_known:
+            self._remembered.move_to_end(stack.name)
+            return known.documents
+        try:
+            # NB: in a thread, so that a large text does not keep the event loop from its probes.
+            documents = await asyncio.to_thread(manifests.parse, text, limits=self._limits)
+        except manifests.ManifestError as e:
+            raise StackError(str(e), reason=Reason.INVALID_MANIFEST, stalled=True) from e
+        self._remember(stack.name, _Parsed(stack.checksum, documents, len(text)))
+        return documents
+
+    async def _text(self, stack: BrokkrStack) -> str:
+        kind = await self._kube.discovery.find("v1", "Secret")
+        pieces = []
+        for name in stack.secrets:
+            secret = await self._kube.find_in(kind, self._namespace, name)
+            if secret is None:
+                raise PayloadMissing(f"waiting for the YAML (Secret {self._namespace}/{name})")
+            pieces.append(payload.piece(secret))
+        text = payload.join(pieces)
+        if manifests.checksum(text) != stack.checksum:
+            raise PayloadMissing("waiting for the YAML (what is here has another checksum)")
+        return text
+
+    def _remember(self, name: str, parsed: _Parsed) -> None:
+        self._remembered.pop(name, None)
+        self._remembered[name] = parsed
+        total = sum(p.size for p in self._remembered.values())
+        while total > _REMEMBERED_BYTES and self._remembered:
+            _, dropped = self._remembered.popitem(last=False)
+            total -= dropped.size
+
+    async def _namespaced(
+        self, number: int, manifest: Object, scopes: dict[tuple[str, str], bool]
+    ) -> bool:
+        group, _ = objects.split_api_version(manifest["apiVersion"])
+        defined_here = scopes.get((group, manifest["kind"]))
+        if defined_here is not None:
+            return defined_here
+        try:
+            kind = await self._kube.discovery.find(manifest["apiVersion"], manifest["kind"])
+        except UnknownKind as e:
+            name = manifest["metadata"]["name"]
+            raise StackError(
+                f"document {number} ({manifest['kind']} {name}): {e}",
+                reason=Reason.UNKNOWN_KIND,
+                stalled=True,
+            ) from e
+        return kind.namespaced
