@@ -23,12 +23,12 @@ def test_pointers_are_separated_by_commas_or_spaces_and_may_be_escaped() -> None
 @pytest.mark.parametrize(
     "pointer",
     [
-        "spec/replicas", "/", "/spec//x", "/kind", "/status/x", "/metadata/name", "/metadata/labels",
-        "/metadata/labels/k8s.brokkr.io~1stack", "/metadata/annotations/brokkr.io~1owner-id",
+        "spec/replicas", "/", "/spec//x", "/kind", "/status/x", "/metadata/name",
+        "/metadata/labels", "/metadata/labels/k8s.brokkr.io~1stack", "/metadata/annotations/brokkr.io~1owner-id",
     ],
 )  # fmt: skip
 def test_what_makes_an_object_ours_cannot_be_ignored(pointer: str) -> None:
-    with pytest.raises(StackError, match="annotation brokkr.io/ignore-fields"):
+    with pytest.raises(StackError, match=r"annotation brokkr\.io/ignore-fields"):
         ignore.pointers(_manifest(pointer))
 
 

@@ -64,7 +64,8 @@ async def test_one_leads_and_the_other_takes_over_what_is_not_renewed() -> None:
     assert not a.leads, "it stopped long before"
     assert await b._try()
     assert not await a._try()
-    assert leases.lease and leases.lease["spec"]["leaseTransitions"] == 1
+    assert leases.lease
+    assert leases.lease["spec"]["leaseTransitions"] == 1
 
 
 async def test_a_leader_that_cannot_renew_stops_before_another_may_start() -> None:
