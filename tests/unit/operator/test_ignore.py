@@ -24,7 +24,8 @@ def test_pointers_are_separated_by_commas_or_spaces_and_may_be_escaped() -> None
     "pointer",
     [
         "spec/replicas", "/", "/spec//x", "/kind", "/status/x", "/metadata/name",
-        "/metadata/labels", "/metadata/labels/k8s.brokkr.io~1stack", "/metadata/annotations/brokkr.io~1owner-id",
+        "/metadata/labels", "/metadata/labels/k8s.brokkr.io~1stack",
+        "/metadata/annotations/brokkr.io~1owner-id",
     ],
 )  # fmt: skip
 def test_what_makes_an_object_ours_cannot_be_ignored(pointer: str) -> None:
