@@ -4,7 +4,7 @@ An object that is already as wanted is not written. An object of another agent i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,16 +37,31 @@ R = TypeVar("R")
 class Pass:
     """One pass over a plan.
 
+    `known` are the uids of the inventory. `intend` is told, before anything is written, which of
+    these objects will be others from now on.
+
     `live` has the objects that were looked at, as they are now; `written` what was not as wanted
     before, `differing` what still is not (of a pass that only compares); `created_namespaces` what
     a failed pass may take back; `met` what was here before and carried our marks.
     """
 
-    def __init__(self, kube: Kube, memory: Memory, *, agent_id: str, concurrency: int) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        memory: Memory,
+        *,
+        agent_id: str,
+        concurrency: int,
+        known: Mapping[Key, str],
+        intend: Callable[[frozenset[Key]], Awaitable[None]],
+    ) -> None:
         self._kube = kube
         self._memory = memory
         self._agent_id = agent_id
         self._limit = asyncio.Semaphore(concurrency)
+        self._known_uids = known
+        self._intend = intend
+        self._renewed: set[Key] = set()
         self._before: dict[Key, Object] = {}
         self.live: dict[Key, Object] = {}
         self.written: list[Key] = []
@@ -56,19 +71,24 @@ class Pass:
 
     async def run(self, steps: Sequence[Step]) -> None:
         """Raises StackError, naming document and object; `live` has what was done until then."""
-        await self._each(by_rank(steps, where=lambda r: r == ordering.NAMESPACE), self._bring)
-        definitions = by_rank(steps, where=lambda r: r == ordering.DEFINITION)
-        await self._each(definitions, self._bring)
-        await self._each(definitions, self._establish)
-        rest = by_rank(steps, where=lambda r: r > ordering.DEFINITION)
+        await self._bring([s for s in steps if s.rank == ordering.NAMESPACE])
+        definitions = [s for s in steps if s.rank == ordering.DEFINITION]
+        await self._bring(definitions)
+        await self._each([definitions], self._establish)
+        await self._bring([s for s in steps if s.rank > ordering.DEFINITION])
+
+    async def _bring(self, steps: Sequence[Step]) -> None:
+        """Check all of them, then write what is not as wanted."""
         pending: list[Step] = []
 
         async def check(step: Step) -> None:
             if await self._differs(step):
                 pending.append(step)
 
-        await self._each([[step for group in rest for step in group]], check)
-        await self._each(by_rank(pending, where=lambda _: True), self._write)
+        await self._each([steps], check)
+        if renewed := self._renewed & {step.entry.key for step in pending}:
+            await self._intend(frozenset(renewed))
+        await self._each(by_rank(pending), self._write)
 
     async def compare(self, steps: Sequence[Step]) -> None:
         """Write nothing; `differing` has what is not as wanted. Raises StackError."""
@@ -113,10 +133,6 @@ class Pass:
             except UnknownKind as e:
                 raise StackError(f"{step}: {e}", reason=Reason.UNKNOWN_KIND, stalled=True) from e
 
-    async def _bring(self, step: Step) -> None:
-        if await self._differs(step):
-            await self._write(step)
-
     async def _differs(self, step: Step) -> bool:
         """Whether the object has to be written. Raises what the API server refuses."""
         key = step.entry.key
@@ -136,11 +152,11 @@ class Pass:
                     self._before[key] = live
                 return True
             if await replace.is_possible(self._kube, step, e, agent_id=self._agent_id):
+                self._note_renewal(key, "")
                 return True
             raise
-        if is_new:
-            return True
-        live = live or await self._kube.find(step.entry)
+        live = None if is_new else live or await self._kube.find(step.entry)
+        self._note_renewal(key, live["metadata"]["uid"] if live else "")
         if live is None:
             return True
         self._check_owner(step, live)
@@ -149,6 +165,10 @@ class Pass:
             return True
         self._memory.note(key, live, step.manifest)
         return False
+
+    def _note_renewal(self, key: Key, uid: str) -> None:
+        if self._known_uids.get(key, uid) != uid:
+            self._renewed.add(key)
 
     def _check_owner(self, step: Step, live: Object) -> None:
         owner = objects.annotation(live, names.OWNER_ANNOTATION)

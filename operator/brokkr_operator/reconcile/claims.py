@@ -32,7 +32,8 @@ class Claims:
     async def check(self, stack: BrokkrStack, steps: Sequence[Step]) -> None:
         """Raises StackError for the first object that is another stack's."""
         by_key = {step.entry.key: step for step in steps}
-        for rival, shared in await self._rivals(stack, frozenset(by_key)):
+        rivals = await self._rivals(stack, frozenset(by_key), guess=True)
+        for rival, shared in rivals:
             for key in sorted(shared):
                 if await self._holds(rival, stack, by_key[key].entry):
                     raise StackError(
@@ -41,16 +42,26 @@ class Claims:
                         stalled=True,
                     )
 
-    async def moving(self, stack: BrokkrStack, gone: Iterable[Entry]) -> dict[Key, str]:
-        """Of what a stack does not want any more, what another one does: object to stack name."""
-        keys = frozenset(entry.key for entry in gone)
-        rivals = await self._rivals(stack, keys) if keys else []
+    async def moving(self, stack: BrokkrStack, gone: Sequence[Entry]) -> dict[Key, str] | None:
+        """Of what a stack does not want any more, what another one does: object to stack name.
+
+        None where that cannot be said now: the YAML of a stack is not in the cluster yet.
+        """
+        if not gone:
+            return {}
+        try:
+            rivals = await self._rivals(stack, frozenset(entry.key for entry in gone))
+        except PayloadMissing:
+            return None
         return {key: rival.stack_name for rival, shared in rivals for key in shared}
 
     async def _rivals(
-        self, stack: BrokkrStack, keys: frozenset[Key]
+        self, stack: BrokkrStack, keys: frozenset[Key], *, guess: bool = False
     ) -> list[tuple[BrokkrStack, frozenset[Key]]]:
-        """The other stacks that name some of these objects, and which."""
+        """The other stacks that name some of these objects, and which.
+
+        One whose YAML is missing names what it has, as a guess. Raises PayloadMissing otherwise.
+        """
         found = []
         current = self._stacks()
         for other in current:
@@ -59,7 +70,13 @@ class Claims:
             # NB: the inventory of a settled stack has all that it names, and perhaps more.
             if other.settled and keys.isdisjoint(e.key for e in other.inventory or ()):
                 continue
-            if shared := keys & await self._named_by(other):
+            try:
+                named = await self._named_by(other)
+            except PayloadMissing:
+                if not guess:
+                    raise
+                named = _has_now(other)
+            if shared := keys & named:
                 found.append((other, shared))
         self._forget_all_but({other.name for other in current})
         return found
@@ -70,9 +87,8 @@ class Claims:
             return known
         try:
             documents = await self._source.documents(stack, remembered=True)
-        except (PayloadMissing, StackError):
-            # It cannot be applied as it is: so it names what it has.
-            return frozenset(entry.key for entry in stack.inventory or ())
+        except StackError:
+            return _has_now(stack)  # it can never be applied as it is
         named = named_in(documents)
         self._named[stack.name] = (stack.checksum, named)
         return named
@@ -106,6 +122,10 @@ def named_in(documents: Iterable[Object]) -> frozenset[Key]:
         for place in ("", namespace or "default"):
             found.add(Key(group, manifest["kind"], place, name))
     return frozenset(found)
+
+
+def _has_now(stack: BrokkrStack) -> frozenset[Key]:
+    return frozenset(entry.key for entry in stack.inventory or ())
 
 
 def _has(stack: BrokkrStack, key: Key) -> bool:

@@ -16,6 +16,11 @@ def intend(old: Sequence[Entry], planned: Iterable[Entry]) -> list[Entry]:
     return [*old, *(entry for entry in planned if entry.key not in known)]
 
 
+def without_uids(entries: Iterable[Entry], keys: frozenset[Key]) -> list[Entry]:
+    """Intent again: these objects will be others than those that were applied."""
+    return [Entry(e.key, e.version) if e.key in keys else e for e in entries]
+
+
 def to_prune(old: Sequence[Entry], planned: Iterable[Entry]) -> list[Entry]:
     """Old minus new, in the reverse order of applying."""
     kept = {entry.key for entry in planned}

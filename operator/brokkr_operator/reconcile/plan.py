@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -98,12 +98,11 @@ def fingerprint(manifest: Object) -> str:
     return hashlib.sha256(msgspec.json.encode(manifest, order="sorted")).hexdigest()
 
 
-def by_rank(steps: Sequence[Step], *, where: Callable[[int], bool]) -> list[list[Step]]:
-    """The steps of the wanted ranks, grouped, lowest rank first."""
+def by_rank(steps: Sequence[Step]) -> list[list[Step]]:
+    """The steps grouped by rank, the lowest first."""
     groups: dict[int, list[Step]] = {}
     for current in steps:
-        if where(current.rank):
-            groups.setdefault(current.rank, []).append(current)
+        groups.setdefault(current.rank, []).append(current)
     return [groups[rank] for rank in sorted(groups)]
 
 

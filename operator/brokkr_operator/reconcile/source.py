@@ -21,6 +21,8 @@ from brokkr_operator.resources.objects import Object
 
 _REMEMBERED_BYTES = 2 * 1024 * 1024  # of text; parsed it is some ten times as much
 
+_QUICK_BYTES = 16 * 1024  # parsed in a few milliseconds
+
 
 class _Parsed(msgspec.Struct, frozen=True):
     checksum: str
@@ -72,8 +74,10 @@ class Source:
             self._remembered.move_to_end(stack.name)
             return known.documents
         try:
-            # NB: in a thread, so that a large text does not keep the event loop from its probes.
-            documents = await asyncio.to_thread(manifests.parse, text, limits=self._limits)
+            if len(text) <= _QUICK_BYTES:
+                documents = manifests.parse(text, limits=self._limits)
+            else:  # NB: so that a large text does not keep the event loop from its probes
+                documents = await asyncio.to_thread(manifests.parse, text, limits=self._limits)
         except manifests.ManifestError as e:
             raise StackError(str(e), reason=Reason.INVALID_MANIFEST, stalled=True) from e
         self._remember(stack.name, _Parsed(stack.checksum, documents, len(text)))

@@ -105,19 +105,37 @@ class Reconciler:
         steps = await self.source.steps(stack, remembered=only is not None)
         chosen = [s for s in steps if only is None or s.entry.key in only]
         await self.claims.check(stack, chosen)
-        work = Pass(self.kube, self.memory, agent_id=self.agent_id, concurrency=self.concurrency)
-        if stack.settled and self.drift != "correct":
-            await (work.compare(chosen) if self.drift == "report" else work.look(chosen))
-            return await self._prune(stack, steps, work, stack.inventory or ())
-        return await self._apply(stack, steps, chosen, work)
-
-    async def _apply(
-        self, stack: BrokkrStack, steps: Sequence[Step], chosen: Sequence[Step], work: Pass
-    ) -> Outcome:
         old = stack.inventory or ()
         intended = inventory.intend(old, [step.entry for step in steps])
+
+        async def renew(keys: frozenset[Key]) -> None:
+            # NB: else a crash would leave objects whose uid is not the known one, and so not ours.
+            intended[:] = inventory.without_uids(intended, keys)
+            await self._write_intent(stack, intended)
+
+        work = Pass(
+            self.kube,
+            self.memory,
+            agent_id=self.agent_id,
+            concurrency=self.concurrency,
+            known={entry.key: entry.uid for entry in old if entry.uid},
+            intend=renew,
+        )
+        if stack.settled and self.drift != "correct":
+            await (work.compare(chosen) if self.drift == "report" else work.look(chosen))
+            return await self._prune(stack, steps, work, old)
         if stack.inventory is None or len(intended) > len(old):
             await self._write_intent(stack, intended)
+        return await self._apply(stack, steps, chosen, work, intended)
+
+    async def _apply(
+        self,
+        stack: BrokkrStack,
+        steps: Sequence[Step],
+        chosen: Sequence[Step],
+        work: Pass,
+        intended: list[Entry],
+    ) -> Outcome:
         try:
             await work.run(chosen)
         except StackError as e:
@@ -125,7 +143,7 @@ class Reconciler:
                 await self._tidy_up(stack, work)
             done = inventory.settle(map(objects.entry_of, work.live.values()), intended)
             return Failed(Reason(e.reason), str(e), e.stalled, inventory=done)
-        if work.met - {entry.key for entry in old if entry.uid}:
+        if work.met - {entry.key for entry in stack.inventory or () if entry.uid}:
             intended = await self._recover(stack, intended)
         return await self._prune(stack, steps, work, intended)
 
@@ -134,15 +152,16 @@ class Reconciler:
     ) -> Outcome:
         planned = [step.entry for step in steps]
         gone = inventory.to_prune(known, planned)
-        moving = await self.claims.moving(stack, gone)
-        staying = [e for e in known if e.key not in {g.key for g in gone} or e.key in moving]
         # NB: what was only compared may be somebody else's by now; its entry stays as it was.
-        applied = map(objects.entry_of, () if work.differing else work.live.values())
-        going = [e for e in gone if e.key not in moving]
-        if going and not await self.complete():
+        applied = [objects.entry_of(o) for o in work.live.values() if not work.differing]
+        moving = await self._moving(stack, gone)
+        if moving is None:
             text = "what is gone from the YAML is removed once the whole target state is here"
             left = inventory.settle(applied, known)
             return Failed(Reason.WAITING, text, stalled=False, inventory=left)
+        going = [e for e in gone if e.key not in moving]
+        leaving = {e.key for e in going}
+        staying = [e for e in known if e.key not in leaving]
         pruned = await self._remove(stack, going, planned)
         left = [*staying, *(entry for entry, _ in pruned.failed)]
         settled = inventory.settle(applied, left)
@@ -165,8 +184,8 @@ class Reconciler:
             known = tuple(await recovery.scan(self.kube, self._owner(stack)))
             await self._write_intent(stack, known)
         gone = inventory.to_prune(known, ())
-        moving = await self.claims.moving(stack, gone)
-        if gone and not await self.complete():
+        moving = await self._moving(stack, gone)
+        if moving is None:
             text = "nothing is removed until the whole target state is here"
             return Failed(Reason.WAITING, text, stalled=False)
         pruned = await self._remove(stack, [e for e in gone if e.key not in moving], ())
@@ -177,6 +196,12 @@ class Reconciler:
             text = f"kept: {', '.join(_notes(moving))}"
             return Failed(Reason.WAITING, text, stalled=False, inventory=left)
         return Done((), assessment.NOTHING, pruned.kept, removed=True)
+
+    async def _moving(self, stack: BrokkrStack, gone: Sequence[Entry]) -> dict[Key, str] | None:
+        """What another stack takes over; None while nobody can say what may be removed."""
+        if gone and not await self.complete():
+            return None
+        return await self.claims.moving(stack, gone)
 
     async def _remove(
         self, stack: BrokkrStack, gone: Sequence[Entry], planned: Sequence[Entry]

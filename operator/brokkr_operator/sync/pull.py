@@ -40,9 +40,10 @@ class Pull:
         """
         try:
             async with asyncio.timeout(_COMPLETE_SECONDS):
-                return await self._complete.wait()
+                await self._complete.wait()
         except TimeoutError:
             return False
+        return self._mirror.matches(self._wanted)  # nobody has taken a resource away since
 
     def restore(self, stack_id: str) -> None:
         """The YAML of a stack is not in the cluster: fetch and write it again."""

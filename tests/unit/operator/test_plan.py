@@ -32,7 +32,7 @@ def test_ranks_put_everything_after_what_it_needs() -> None:
         ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1"),
     ]  # fmt: skip
     steps = _steps(*(_manifest(kind, "x", version) for kind, version in kinds))
-    order = [s.entry.key.kind for group in plan.by_rank(steps, where=lambda _: True) for s in group]
+    order = [s.entry.key.kind for group in plan.by_rank(steps) for s in group]
     assert order == [
         "Namespace", "CustomResourceDefinition", "ConfigMap", "Role", "RoleBinding", "Service",
         "Deployment", "Job", "Gadget", "ValidatingWebhookConfiguration",

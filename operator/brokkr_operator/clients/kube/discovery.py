@@ -77,15 +77,18 @@ class Discovery:
             del self._kinds[api_version]
 
     async def every(self) -> list[Kind]:
-        """Every kind that can be listed and deleted, in its preferred version."""
+        """Every kind that can be listed and deleted, in its preferred version.
+
+        Raises KubeError where a part of the API does not answer: what cannot be seen may be there.
+        """
         _, groups = await self._session.request("GET", "/apis", operation="discovery")
         versions = ["v1"] + [g["preferredVersion"]["groupVersion"] for g in groups["groups"]]
         found: list[Kind] = []
         for version in versions:
             try:
                 kinds = await self.refresh(version)
-            except KubeError:
-                continue  # an aggregated API whose server is away must not stop us
+            except KubeError as e:
+                raise type(e)(f"cannot see what {version} has: {e}", status=e.status) from e
             found += [k for k in kinds.values() if {"list", "delete"} <= k.verbs]
         return found
 
