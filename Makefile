@@ -37,7 +37,7 @@ format: setup  ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 test: check cluster  ## everything, on real Postgres and a real API server
-	$(BIN)/pytest -q tests/integration e2e
+	$(BIN)/pytest -q tests/histories tests/integration e2e
 
 e2e: setup cluster  ## the stories on a real cluster alone
 	$(BIN)/pytest -q e2e
@@ -45,8 +45,10 @@ e2e: setup cluster  ## the stories on a real cluster alone
 cluster: setup  ## the control plane's binaries: built once, cached
 	@$(BIN)/python e2e/assets.py > /dev/null
 
-soak: setup  ## ten minutes of brokers and Postgres killed under load, and the history checked
+soak: setup cluster  ## half an hour: brokers, Postgres and agents killed; 20,000 random histories
 	BROKKR_SOAK_SECONDS=600 $(BIN)/pytest -q -s tests/integration/broker/test_soak.py
+	BROKKR_HISTORIES=20000 BROKKR_HISTORIES_FIRST=$$(date +%s) $(BIN)/pytest -q tests/histories
+	BROKKR_KILLS=24 $(BIN)/pytest -q e2e/test_replicas.py
 
 demo: setup  ## from nothing to a running stack, with a cluster of its own
 	@$(BIN)/python deploy/demo/demo.py up

@@ -23,7 +23,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 import assets
 
-_TOKEN = "e2e-admin"
+_TOKENS = {"admin": "e2e-admin", "agent": "e2e-agent"}
+_AUDIT = {  # what agents do, and nobody else
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "users": ["agent"]}, {"level": "None"}],
+}
 
 
 class LocalCluster:
@@ -32,6 +38,8 @@ class LocalCluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.kubeconfig = self.folder / "kubeconfig"
+        self.agent_kubeconfig = self.folder / "kubeconfig-agent"
+        self.audit_log = self.folder / "log" / "audit.log"
         self._ports: dict[str, int] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -143,18 +151,21 @@ class LocalCluster:
                 serialization.NoEncryption(),
             )
         )
-        (pki / "tokens.csv").write_text(f"{_TOKEN},admin,admin,system:masters\n")
-        self.kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()))
+        lines = [f"{token},{name},{name},system:masters\n" for name, token in _TOKENS.items()]
+        (pki / "tokens.csv").write_text("".join(lines))
+        (pki / "audit.yaml").write_text(yaml.safe_dump(_AUDIT))
+        self.kubeconfig.write_text(yaml.safe_dump(self._kubeconfig("admin")))
+        self.agent_kubeconfig.write_text(yaml.safe_dump(self._kubeconfig("agent")))
 
-    def _kubeconfig(self) -> dict[str, object]:
+    def _kubeconfig(self, user: str) -> dict[str, object]:
         cluster = {"server": self.server, "certificate-authority": str(self.folder / "pki/ca.crt")}
         return {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "local",
             "clusters": [{"name": "local", "cluster": cluster}],
-            "users": [{"name": "admin", "user": {"token": _TOKEN}}],
-            "contexts": [{"name": "local", "context": {"cluster": "local", "user": "admin"}}],
+            "users": [{"name": user, "user": {"token": _TOKENS[user]}}],
+            "contexts": [{"name": "local", "context": {"cluster": "local", "user": user}}],
         }
 
     def _arguments(self, name: str) -> list[str]:
@@ -174,6 +185,7 @@ class LocalCluster:
                     f"--etcd-servers={etcd}", "--bind-address=127.0.0.1", f"--secure-port={port}",
                     "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
                     "--tls-cert-file=pki/api.crt", "--tls-private-key-file=pki/api.key",
+                    "--audit-policy-file=pki/audit.yaml", "--audit-log-path=log/audit.log",
                     "--client-ca-file=pki/ca.crt", "--token-auth-file=pki/tokens.csv",
                     "--authorization-mode=Node,RBAC", "--service-cluster-ip-range=10.96.0.0/16",
                     "--kubelet-client-certificate=pki/kubelet-client.crt",
@@ -210,10 +222,12 @@ class LocalCluster:
 class KindCluster:
     """A cluster of `kind`, where a Docker engine answers."""
 
+    audit_log: Path | None = None
+
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.name = name
-        self.kubeconfig = folder / "kubeconfig"
+        self.kubeconfig = self.agent_kubeconfig = folder / "kubeconfig"
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -228,8 +242,10 @@ class KindCluster:
 class NamedCluster:
     """The one named by `make … KUBECONFIG=path`. It is the user's: never started, never stopped."""
 
+    audit_log: Path | None = None
+
     def __init__(self, kubeconfig: Path) -> None:
-        self.kubeconfig = kubeconfig
+        self.kubeconfig = self.agent_kubeconfig = kubeconfig
 
     def start(self) -> None:
         print(f"using the cluster of {self.kubeconfig}", file=sys.stderr)

@@ -59,7 +59,7 @@ def make_agent(
 
     def make(**settings: str) -> Agent:
         name = f"agent-{uuid4().hex[:8]}"
-        agent = Agent(workdir, broker, cluster.kubeconfig, name, **settings)
+        agent = Agent(workdir, broker, cluster.agent_kubeconfig, name, **settings)
         made.append(agent)
         agent.start()
         agent.wait()

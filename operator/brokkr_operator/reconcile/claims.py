@@ -7,6 +7,8 @@ refused. An object that its stack names no more is taken over as it is, never re
 
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import PayloadMissing, StackError
 from brokkr_operator.reconcile.plan import Step
@@ -15,6 +17,13 @@ from brokkr_operator.resources import names, objects
 from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.resources.conditions import Reason
 from brokkr_operator.resources.objects import Entry, Key, Object
+
+
+class Moves(msgspec.Struct, frozen=True):
+    """Objects that other stacks want: those still to be taken over, by whom, and those taken."""
+
+    waiting: dict[Key, str]
+    taken: frozenset[Key]
 
 
 class Claims:
@@ -42,18 +51,24 @@ class Claims:
                         stalled=True,
                     )
 
-    async def moving(self, stack: BrokkrStack, gone: Sequence[Entry]) -> dict[Key, str] | None:
-        """Of what a stack does not want any more, what another one does: object to stack name.
+    async def moves(self, stack: BrokkrStack, gone: Sequence[Entry]) -> Moves | None:
+        """Of what a stack does not want any more, what another one does.
 
         None where that cannot be said now: the YAML of a stack is not in the cluster yet.
         """
-        if not gone:
-            return {}
+        entries = {entry.key: entry for entry in gone}
         try:
-            rivals = await self._rivals(stack, frozenset(entry.key for entry in gone))
+            rivals = await self._rivals(stack, frozenset(entries)) if entries else []
         except PayloadMissing:
             return None
-        return {key: rival.stack_name for rival, shared in rivals for key in shared}
+        waiting: dict[Key, str] = {}
+        for rival, shared in rivals:
+            for key in shared:
+                live = await self._kube.find(entries[key])
+                if live and objects.label(live, names.STACK_LABEL) == stack.stack_id:
+                    waiting[key] = rival.stack_name
+        wanted = frozenset[Key]().union(*(shared for _, shared in rivals))
+        return Moves(waiting, wanted - waiting.keys())
 
     async def _rivals(
         self, stack: BrokkrStack, keys: frozenset[Key], *, guess: bool = False

@@ -14,7 +14,7 @@ from brokkr_operator.observe import assessment
 from brokkr_operator.observe.pods import Pods
 from brokkr_operator.reconcile import announce, inventory, outcome, prune, recovery
 from brokkr_operator.reconcile.apply import Pass
-from brokkr_operator.reconcile.claims import Claims
+from brokkr_operator.reconcile.claims import Claims, Moves
 from brokkr_operator.reconcile.memory import Memory
 from brokkr_operator.reconcile.outcome import Done, Failed, Outcome, Pause
 from brokkr_operator.reconcile.plan import Step
@@ -154,13 +154,13 @@ class Reconciler:
         gone = inventory.to_prune(known, planned)
         # NB: what was only compared may be somebody else's by now; its entry stays as it was.
         applied = [objects.entry_of(o) for o in work.live.values() if not work.differing]
-        moving = await self._moving(stack, gone)
-        if moving is None:
+        moves = await self._moves(stack, gone)
+        if moves is None:
             text = "what is gone from the YAML is removed once the whole target state is here"
             left = inventory.settle(applied, known)
             return Failed(Reason.WAITING, text, stalled=False, inventory=left)
-        going = [e for e in gone if e.key not in moving]
-        leaving = {e.key for e in going}
+        going = [e for e in gone if e.key not in moves.waiting and e.key not in moves.taken]
+        leaving = {e.key for e in going} | moves.taken
         staying = [e for e in known if e.key not in leaving]
         pruned = await self._remove(stack, going, planned)
         left = [*staying, *(entry for entry, _ in pruned.failed)]
@@ -171,10 +171,10 @@ class Reconciler:
         return Done(
             settled,
             report,
-            [*pruned.kept, *_notes(moving)],
+            [*pruned.kept, *_notes(moves.waiting)],
             drifted=tuple(work.written) if stack.settled else (),
             differing=tuple(work.differing),
-            waits=bool(moving),
+            waits=bool(moves.waiting),
             removed=bool(pruned.removed),
         )
 
@@ -184,24 +184,26 @@ class Reconciler:
             known = tuple(await recovery.scan(self.kube, self._owner(stack)))
             await self._write_intent(stack, known)
         gone = inventory.to_prune(known, ())
-        moving = await self._moving(stack, gone)
-        if moving is None:
+        moves = await self._moves(stack, gone)
+        if moves is None:
             text = "nothing is removed until the whole target state is here"
             return Failed(Reason.WAITING, text, stalled=False)
-        pruned = await self._remove(stack, [e for e in gone if e.key not in moving], ())
-        left = [*(e for e in gone if e.key in moving), *(entry for entry, _ in pruned.failed)]
+        going = [e for e in gone if e.key not in moves.waiting and e.key not in moves.taken]
+        pruned = await self._remove(stack, going, ())
+        waiting = [e for e in gone if e.key in moves.waiting]
+        left = [*waiting, *(entry for entry, _ in pruned.failed)]
         if pruned.failed:
             return self._prune_failed(pruned, left)
-        if moving:
-            text = f"kept: {', '.join(_notes(moving))}"
+        if waiting:
+            text = f"kept: {', '.join(_notes(moves.waiting))}"
             return Failed(Reason.WAITING, text, stalled=False, inventory=left)
         return Done((), assessment.NOTHING, pruned.kept, removed=True)
 
-    async def _moving(self, stack: BrokkrStack, gone: Sequence[Entry]) -> dict[Key, str] | None:
-        """What another stack takes over; None while nobody can say what may be removed."""
+    async def _moves(self, stack: BrokkrStack, gone: Sequence[Entry]) -> Moves | None:
+        """What other stacks take over; None while nobody can say what may be removed."""
         if gone and not await self.complete():
             return None
-        return await self.claims.moving(stack, gone)
+        return await self.claims.moves(stack, gone)
 
     async def _remove(
         self, stack: BrokkrStack, gone: Sequence[Entry], planned: Sequence[Entry]
@@ -282,8 +284,8 @@ def _with_removals(old: Object | None, new: Object) -> Object:
     return {**dict.fromkeys(old or {}), **new}
 
 
-def _notes(moving: dict[Key, str]) -> list[str]:
-    return [f"{key} for stack {name}" for key, name in sorted(moving.items())]
+def _notes(waiting: dict[Key, str]) -> list[str]:
+    return [f"{key} for stack {name}" for key, name in sorted(waiting.items())]
 
 
 def _only_waits(result: Outcome) -> bool:

@@ -140,6 +140,7 @@ class Worker:
         """Something has changed hands, perhaps: whoever waits for another stack looks again."""
         waiting, self._waiting = self._waiting, set()
         for name in waiting:
+            self._full.pop(name, None)  # a look at its health would not be enough
             self._queue.add(name)
 
     def _plan_next(self, stack: BrokkrStack, result: Outcome) -> None:
