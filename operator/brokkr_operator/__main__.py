@@ -78,7 +78,7 @@ async def _operate(runtime: Runtime, leader: Leader | None) -> None:
     try:
         await kopf.operator(
             registry=registry,
-            memo=kopf.Memo(runtime=runtime),
+            memo=kopf.Memo(runtime=runtime, stop=stop),
             standalone=True,
             clusterwide=True,
             stop_flag=stop,

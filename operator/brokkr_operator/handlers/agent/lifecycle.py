@@ -32,3 +32,4 @@ async def login(memo: Any, **_: Any) -> kopf.ConnectionInfo:
 async def cleanup(memo: Any, **_: Any) -> None:
     runtime: Runtime = memo.runtime
     await runtime.stop()
+    memo.stop.set()  # NB: whoever still waits for it, kopf waits for, five seconds
