@@ -13,7 +13,7 @@ import pytest
 
 from support.soak import Agent, Caller, History, System, listening, order_work, push
 
-SECONDS = float(os.environ.get("BROKKR_SOAK_SECONDS", "120"))
+SECONDS = float(os.environ.get("BROKKR_SOAK_SECONDS", "60"))
 ORDERS, EVENTS, AGENTS = int(SECONDS * 3.4), int(SECONDS * 8.4), 20
 
 
