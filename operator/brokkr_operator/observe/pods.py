@@ -15,7 +15,7 @@ from brokkr_operator.clients.kube.follow import Metadata, OwnerReference
 from brokkr_operator.errors import KubeError, UnknownKind
 from brokkr_operator.observe import readiness
 from brokkr_operator.observe.holdings import Holdings
-from brokkr_operator.resources.objects import Entry, Key
+from brokkr_operator.resources.objects import Entry
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Pods:
 
     def refresh(self) -> None:
         """The holdings may have something that runs pods now."""
-        if self._enabled and any(_may_run(e.key) for e in self._holdings.entries()):
+        if self._enabled and self._running_places():
             self._needed.set()
 
     async def run(self, moved: Callable[[str], None]) -> None:
@@ -153,7 +153,7 @@ class Pods:
         """The pods below objects of an inventory, each with that object. None: not known (yet)."""
         if not self.synced:
             return None
-        holders = {e.uid: e for e in inventory if e.uid and _may_run(e.key)}
+        holders = {e.uid: e for e in inventory if e.uid and _may_run(e.key.group, e.key.kind)}
         if not holders:
             return []
         places = {e.key.namespace for e in holders.values()}
@@ -188,13 +188,17 @@ class Pods:
         self._news[pod.uid] = pod
         self._wake.set()
 
+    def _running_places(self) -> set[str]:
+        """The namespaces of what may run pods; "" is of all of them."""
+        return {place for group, kind, place in self._holdings.places() if _may_run(group, kind)}
+
     async def _tell(self, moved: Callable[[str], None]) -> None:
         """Find out whose pods have changed, and say so."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             news, self._news = self._news, {}
-            places = {e.key.namespace for e in self._holdings.entries() if _may_run(e.key)}
+            places = self._running_places()
             for pod in news.values():
                 if pod.namespace not in places and "" not in places:
                     continue
@@ -235,8 +239,7 @@ class Pods:
         return parents
 
 
-def _may_run(key: Key) -> bool:
-    place = (key.group, key.kind)
-    return place == ("batch", "CronJob") or (
-        readiness.changes(*place) and place not in _RUNS_NOTHING
-    )
+def _may_run(group: str, kind: str) -> bool:
+    if (group, kind) == ("batch", "CronJob"):
+        return True
+    return readiness.changes(group, kind) and (group, kind) not in _RUNS_NOTHING
