@@ -45,9 +45,10 @@ e2e: setup cluster  ## the stories on a real cluster alone
 cluster: setup  ## the control plane's binaries: built once, cached
 	@$(BIN)/python e2e/assets.py > /dev/null
 
-soak: setup  ## a quarter of an hour: brokers and Postgres killed under load; 20,000 random histories
+soak: setup  ## twenty minutes of kills: brokers, Postgres, leaders; 20,000 random histories
 	BROKKR_SOAK_SECONDS=600 $(BIN)/pytest -q -s tests/integration/broker/test_soak.py
 	BROKKR_HISTORIES=20000 BROKKR_HISTORIES_FIRST=$$(date +%s) $(BIN)/pytest -q tests/histories
+	BROKKR_KILLS=40 $(BIN)/pytest -q e2e/test_replicas.py
 
 demo: setup  ## from nothing to a running stack, with a cluster of its own
 	@$(BIN)/python deploy/demo/demo.py up

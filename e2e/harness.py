@@ -4,6 +4,7 @@ Used by the stories in this folder, by the demo and by the benchmark.
 """
 
 import contextlib
+import copy
 import json
 import os
 import signal
@@ -47,7 +48,7 @@ class Process:
     """A command with its log, that can be killed and started again."""
 
     def __init__(self, command: list[str], env: dict[str, str], log: Path) -> None:
-        self._command = command
+        self.command = command
         self._env = {**os.environ, **env}
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,7 +62,7 @@ class Process:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                self._command,
+                self.command,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -73,6 +74,11 @@ class Process:
         """Send a signal and wait for the end. Returns the exit code."""
         assert self._process
         self._process.send_signal(number)
+        return self._process.wait(timeout=30)
+
+    def ends(self) -> int:
+        """Wait until it ends by itself. Returns the exit code."""
+        assert self._process
         return self._process.wait(timeout=30)
 
     def running(self) -> bool:
@@ -154,8 +160,7 @@ class Agent(Process):
         self.name = name
         self.broker = broker
         self.id, self.pak = broker.register(name)
-        self.health_port = free_port()
-        values = {
+        self._settings = {
             "broker_url": broker.url,
             "pak": self.pak,
             "agent_name": name,
@@ -165,16 +170,36 @@ class Agent(Process):
             "resync_interval": "2",
             "deployment_health_interval": "1",
             "event_message_retry_delay": "0.5",
-            "health_port": str(self.health_port),
             **settings,
         }
+        if "pak_file" in settings:
+            Path(settings["pak_file"]).write_text(self.pak)
+            del self._settings["pak"]
+        self._run_as(name, folder)
+
+    def _run_as(self, pod: str, folder: Path) -> None:
+        self.health_port = free_port()
+        values = {**self._settings, "health_port": str(self.health_port)}
         env = {f"BROKKR__AGENT__{key.upper()}": value for key, value in values.items()}
-        env["POD_NAME"] = name
-        super().__init__([str(_BIN / "brokkr-agent"), "start"], env, folder / f"{name}.log")
+        env |= {"POD_NAME": pod, "BROKKR__LOG__LEVEL": "trace"}
+        super().__init__([str(_BIN / "brokkr-agent"), "start"], env, folder / f"{pod}.log")
+
+    def replica(self) -> "Agent":
+        """The same agent once more, as another pod. Not started yet."""
+        other = copy.copy(self)
+        other._run_as(f"{self.name}-2", self.log.parent)
+        return other
 
     def wait(self) -> None:
-        url = f"http://127.0.0.1:{self.health_port}/readyz"
-        eventually(lambda: requests.get(url, timeout=5).ok, seconds=60, what=str(self.log))
+        eventually(lambda: self.probe("readyz").ok, seconds=60, what=str(self.log))
+
+    def probe(self, path: str) -> requests.Response:
+        return requests.get(f"http://127.0.0.1:{self.health_port}/{path}", timeout=5)
+
+    def leads(self) -> bool:
+        with contextlib.suppress(requests.ConnectionError):
+            return self.running() and bool(self.probe("health").json()["leader"])
+        return False
 
 
 class Kubectl:

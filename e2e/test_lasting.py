@@ -90,6 +90,51 @@ def test_the_cluster_is_held_without_the_broker(
     eventually(lambda: _connected(kubectl, agent) == "True")
 
 
+def test_what_happened_without_the_broker_is_told_once_it_is_back(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    # Given versions that have arrived in the cluster, but are not applied yet
+    stacks = [
+        deployed(broker, agent, kubectl, f"{unique}-{i}", m.config_map(f"{unique}-{i}", "default"))
+        for i in range(3)
+    ]
+    names = [kubectl.stack(stack)["metadata"]["name"] for stack, _ in stacks]
+    for name in names:
+        _suspend(kubectl, name, True)
+    eventually(lambda: all(kubectl.condition(s)["reason"] == "Suspended" for s, _ in stacks))
+    second = [
+        broker.push(stack, m.config_map(f"{unique}-{i}", "default", "2"))
+        for i, (stack, _) in enumerate(stacks)
+    ]
+    for (stack, _), pushed in zip(stacks, second, strict=True):
+        eventually(
+            lambda stack=stack, id_=pushed["id"]: (
+                kubectl.stack(stack)["spec"]["deploymentObjectId"] == id_
+            )
+        )
+    # When the broker goes, they are applied, and the agent is killed after that
+    broker.kill()
+    try:
+        for name in names:
+            _suspend(kubectl, name, False)
+        for (stack, _), pushed in zip(stacks, second, strict=True):
+            wait_applied(kubectl, stack, pushed["sequence_id"])
+        agent.kill()
+        agent.start()
+        kubectl.run("-n", "default", "delete", "configmap", f"{unique}-0")
+        eventually(lambda: kubectl.get("-n", "default", "configmap", f"{unique}-0"))
+    finally:
+        broker.start()
+        broker.wait()
+    # Then each of them is told, once
+    for pushed in second:
+        wait_reported(broker, agent, pushed["id"])
+        assert len(broker.events(agent.id, pushed["id"])) == 1
+    # and what was pushed meanwhile, or now, is taken
+    third = broker.push(stacks[0][0], m.config_map(f"{unique}-0", "default", "3"))
+    wait_applied(kubectl, stacks[0][0], third["sequence_id"])
+
+
 def test_untargeting_keeps_the_objects(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
@@ -122,6 +167,11 @@ def test_a_paused_agent_keeps_what_is_there_and_takes_nothing_new(
 
     broker.ask("PUT", f"/agents/{agent.id}", {"status": "ACTIVE"})
     wait_applied(kubectl, stack, second["sequence_id"])
+
+
+def _suspend(kubectl: Kubectl, name: str, value: bool) -> None:
+    patch = f'{{"spec":{{"suspend":{str(value).lower()}}}}}'
+    kubectl.run("patch", "brokkrstack", name, "--type=merge", "-p", patch)
 
 
 def _is_complete(kubectl: Kubectl, name: str) -> bool:

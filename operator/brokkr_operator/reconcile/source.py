@@ -11,7 +11,7 @@ import msgspec
 
 from brokkr_common import manifests
 from brokkr_operator.clients.kube.client import Kube
-from brokkr_operator.errors import PayloadMissing, StackError, UnknownKind
+from brokkr_operator.errors import KubeUnavailable, PayloadMissing, StackError, UnknownKind
 from brokkr_operator.reconcile import plan
 from brokkr_operator.reconcile.plan import Step
 from brokkr_operator.resources import objects, payload
@@ -113,11 +113,10 @@ class Source:
             return defined_here
         try:
             kind = await self._kube.discovery.find(manifest["apiVersion"], manifest["kind"])
-        except UnknownKind as e:
-            name = manifest["metadata"]["name"]
-            raise StackError(
-                f"document {number} ({manifest['kind']} {name}): {e}",
-                reason=Reason.UNKNOWN_KIND,
-                stalled=True,
-            ) from e
+        except (UnknownKind, KubeUnavailable) as e:
+            place = f"document {number} ({manifest['kind']} {manifest['metadata']['name']})"
+            if isinstance(e, UnknownKind):
+                raise StackError(f"{place}: {e}", reason=Reason.UNKNOWN_KIND, stalled=True) from e
+            text = f"{place}: {manifest['apiVersion']} does not answer: {e}".strip()
+            raise StackError(text, reason=Reason.API_UNAVAILABLE, stalled=False) from e
         return kind.namespaced

@@ -1,0 +1,73 @@
+"""What server-side apply alone would not do: lists, immutable fields, namespaces of bad versions."""
+
+import manifests as m
+from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied
+
+
+def test_the_items_of_a_list_are_objects_like_others(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    items = "".join(
+        f"- {{apiVersion: v1, kind: ConfigMap, metadata: {{name: {unique}-{i}}}, data: {{a: b}}}}\n"
+        for i in range(2)
+    )
+    text = f"apiVersion: v1\nkind: List\nitems:\n{items}"
+    stack, _ = deployed(broker, agent, kubectl, unique, text)
+    # NB: without a namespace they go where kubectl would put them
+    assert kubectl.get("-n", "default", "configmap", f"{unique}-0")
+    second = broker.push(stack, m.config_map(f"{unique}-1", "default"))
+    wait_applied(kubectl, stack, second["sequence_id"])
+    assert kubectl.get("-n", "default", "configmap", f"{unique}-0") is None
+
+
+def test_an_immutable_field_says_what_helps_and_the_annotation_helps(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack, _ = deployed(broker, agent, kubectl, unique, _immutable(unique, "1"))
+    uid = kubectl.get("-n", "default", "configmap", unique)["metadata"]["uid"]
+    # When what cannot change is to change
+    broker.push(stack, _immutable(unique, "2"))
+    condition = eventually(lambda: _stalled(kubectl, stack))
+    assert condition["reason"] == "Rejected"
+    assert f"ConfigMap {unique}" in condition["message"]
+    assert 'brokkr.io/replace: "true"' in condition["message"]
+    assert kubectl.get("-n", "default", "configmap", unique)["metadata"]["uid"] == uid
+    # When the stack says that it may be made anew
+    good = broker.push(stack, _immutable(unique, "2", "annotations: {brokkr.io/replace: 'true'},"))
+    wait_applied(kubectl, stack, good["sequence_id"])
+    live = kubectl.get("-n", "default", "configmap", unique)
+    assert live["data"] == {"value": "2"}
+    assert live["metadata"]["uid"] != uid
+
+
+def test_a_version_that_is_refused_takes_back_its_own_new_namespace_and_no_other(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    kubectl.apply(m.namespace(f"{unique}-old"))
+    stack = broker.stack(unique, agent_id=agent.id)
+    text = m.bundle(
+        m.namespace(f"{unique}-old"),
+        m.namespace(f"{unique}-new"),
+        m.config_map("good", f"{unique}-new"),
+        m.config_map("good", f"{unique}-old"),
+        m.job("bad", f"{unique}-new", "example.com/a", policy="Sometimes"),
+    )
+    broker.push(stack, text)
+    condition = eventually(lambda: _stalled(kubectl, stack))
+    assert "Job bad" in condition["message"]
+    eventually(lambda: kubectl.get("namespace", f"{unique}-new") is None)
+    assert kubectl.get("namespace", f"{unique}-old")["status"]["phase"] == "Active"
+    assert kubectl.get("-n", f"{unique}-old", "configmap", "good") is None
+    kubectl.run("delete", "namespace", f"{unique}-old", "--wait=false")
+
+
+def _immutable(name: str, value: str, annotations: str = "") -> str:
+    text = m.config_map(name, "default", value).replace("{name:", f"{{{annotations} name:", 1)
+    return f"{text}immutable: true\n"
+
+
+def _stalled(kubectl: Kubectl, stack: str) -> dict[str, str] | None:
+    found = kubectl.stack(stack)
+    assert found
+    conditions = {c["type"]: c for c in found["status"]["conditions"]}
+    return conditions["Ready"] if "Stalled" in conditions else None
