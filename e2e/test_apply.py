@@ -1,4 +1,4 @@
-"""What server-side apply alone would not do: lists, immutable fields, namespaces of bad versions."""
+"""What server-side apply alone does not do: lists, immutable fields, a bad version's namespaces."""
 
 import manifests as m
 from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied
