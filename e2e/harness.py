@@ -155,7 +155,14 @@ class Agent(Process):
     """`brokkr-agent start`, registered with a broker."""
 
     def __init__(
-        self, folder: Path, broker: Broker, kubeconfig: Path, name: str, **settings: str
+        self,
+        folder: Path,
+        broker: Broker,
+        kubeconfig: Path,
+        name: str,
+        *,
+        log_level: str = "trace",
+        **settings: str,
     ) -> None:
         self.name = name
         self.broker = broker
@@ -175,13 +182,14 @@ class Agent(Process):
         if "pak_file" in settings:
             Path(settings["pak_file"]).write_text(self.pak)
             del self._settings["pak"]
+        self._log_level = log_level
         self._run_as(name, folder)
 
     def _run_as(self, pod: str, folder: Path) -> None:
         self.health_port = free_port()
         values = {**self._settings, "health_port": str(self.health_port)}
         env = {f"BROKKR__AGENT__{key.upper()}": value for key, value in values.items()}
-        env |= {"POD_NAME": pod, "BROKKR__LOG__LEVEL": "trace"}
+        env |= {"POD_NAME": pod, "BROKKR__LOG__LEVEL": self._log_level}
         super().__init__([str(_BIN / "brokkr-agent"), "start"], env, folder / f"{pod}.log")
 
     def replica(self) -> "Agent":

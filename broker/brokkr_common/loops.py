@@ -15,7 +15,8 @@ logger = logging.getLogger(__name__)
 class Loop:
     """Runs `step` every `interval` seconds (plus up to 20 % jitter), or at once when woken.
 
-    An interval that may change while the loop runs is given as a function.
+    An interval that may change while the loop runs is given as a function. After a wake-up it waits
+    `gather` seconds for more of them, so that one step serves all.
     """
 
     def __init__(
@@ -25,12 +26,14 @@ class Loop:
         *,
         interval: float | Callable[[], float],
         max_delay: float = 60.0,
+        gather: float = 0.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
         self._step = step
         self._interval = interval
         self._max_delay = max_delay
+        self._gather = gather
         self._jitter = jitter
         self._woken = asyncio.Event()
         self.failures = 0
@@ -75,4 +78,5 @@ class Loop:
             async with asyncio.timeout(delay):
                 await self._woken.wait()
         except TimeoutError:
-            pass
+            return
+        await asyncio.sleep(self._gather)

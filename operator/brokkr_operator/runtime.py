@@ -30,6 +30,8 @@ from brokkr_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
+_GATHER_SECONDS = 0.2  # news of health come in flocks
+
 
 @dataclass
 class Runtime:
@@ -67,7 +69,9 @@ class Runtime:
         self.beating = Loop("heartbeat", self._beat, interval=poll, max_delay=slowest)
         self.reporting = Loop("report", self._report, interval=retry, max_delay=max(retry, 0.5))
         often = min(float(agent.deployment_health_interval), 5.0)
-        self.telling = Loop("health", self.health.flush, interval=often, max_delay=slowest)
+        self.telling = Loop(
+            "health", self.health.flush, interval=often, max_delay=slowest, gather=_GATHER_SECONDS
+        )
 
     def start(self) -> None:
         agent = self.config.agent

@@ -5,6 +5,7 @@ Where no stack has it yet, the older version (the lower sequence) gets it. The o
 refused. An object that its stack names no more is taken over as it is, never removed in between.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -37,6 +38,7 @@ class Claims:
         self._agent_id = agent_id
         self._stacks = stacks
         self._named: dict[str, tuple[str, frozenset[Key]]] = {}
+        self._reading: dict[str, asyncio.Lock] = {}
 
     async def check(self, stack: BrokkrStack, steps: Sequence[Step]) -> None:
         """Raises StackError for the first object that is another stack's."""
@@ -83,34 +85,38 @@ class Claims:
             if other.stack_id == stack.stack_id or other.absent or not other.targeted:
                 continue
             # NB: the inventory of a settled stack has all that it names, and perhaps more.
-            if other.settled and keys.isdisjoint(e.key for e in other.inventory or ()):
+            if other.settled and keys.isdisjoint(other.has):
                 continue
             try:
                 named = await self._named_by(other)
             except PayloadMissing:
                 if not guess:
                     raise
-                named = _has_now(other)
+                named = other.has
             if shared := keys & named:
                 found.append((other, shared))
-        self._forget_all_but({other.name for other in current})
+        if len(self._named) > 2 * len(current):
+            self._forget_all_but({other.name for other in current})
         return found
 
     async def _named_by(self, stack: BrokkrStack) -> frozenset[Key]:
-        checksum, known = self._named.get(stack.name, ("", frozenset[Key]()))
-        if checksum == stack.checksum:
-            return known
-        try:
-            documents = await self._source.documents(stack, remembered=True)
-        except StackError:
-            return _has_now(stack)  # it can never be applied as it is
-        named = named_in(documents)
-        self._named[stack.name] = (stack.checksum, named)
-        return named
+        # NB: workers that begin together would all read the same YAML.
+        async with self._reading.setdefault(stack.name, asyncio.Lock()):
+            checksum, known = self._named.get(stack.name, ("", frozenset[Key]()))
+            if checksum == stack.checksum:
+                return known
+            try:
+                documents = await self._source.documents(stack, remembered=True)
+            except StackError:
+                return stack.has  # it can never be applied as it is
+            named = named_in(documents)
+            self._named[stack.name] = (stack.checksum, named)
+            return named
 
     def _forget_all_but(self, current: set[str]) -> None:
         for name in self._named.keys() - current:
             del self._named[name]
+            self._reading.pop(name, None)
 
     async def _holds(self, rival: BrokkrStack, stack: BrokkrStack, entry: Entry) -> bool:
         live = await self._kube.find(entry)
@@ -137,10 +143,6 @@ def named_in(documents: Iterable[Object]) -> frozenset[Key]:
         for place in ("", namespace or "default"):
             found.add(Key(group, manifest["kind"], place, name))
     return frozenset(found)
-
-
-def _has_now(stack: BrokkrStack) -> frozenset[Key]:
-    return frozenset(entry.key for entry in stack.inventory or ())
 
 
 def _has(stack: BrokkrStack, key: Key) -> bool:

@@ -1,18 +1,19 @@
 """A typed view of a BrokkrStack."""
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from brokkr_operator.resources import conditions, objects
 from brokkr_operator.resources.conditions import Reason
-from brokkr_operator.resources.objects import Entry
+from brokkr_operator.resources.objects import Entry, Key
 
 KIND = "BrokkrStack"
 Status = dict[str, Any]
 
 
-class BrokkrStack(msgspec.Struct, frozen=True, kw_only=True):
+class BrokkrStack(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What reconcile needs of the resource. `inventory` is None where there has never been one."""
 
     name: str
@@ -41,14 +42,19 @@ class BrokkrStack(msgspec.Struct, frozen=True, kw_only=True):
     def observed(self) -> bool:
         return bool(self.status.get("observedGeneration") == self.generation)
 
-    @property
+    @cached_property
     def settled(self) -> bool:
         """Whether this very spec has been brought here, and nothing has been amiss since."""
         ready = conditions.find(self.status.get("conditions") or [], "Ready") or {}
         applied = ready.get("status") == "True" and ready.get("reason") == Reason.APPLIED
         return self.observed and applied and self.applied_sequence == self.sequence_id
 
-    @property
+    @cached_property
+    def has(self) -> frozenset[Key]:
+        """The objects of the inventory."""
+        return frozenset(entry.key for entry in self.inventory or ())
+
+    @cached_property
     def pending_events(self) -> list[dict[str, Any]]:
         """Events that the broker does not have, oldest first."""
         report = self.status.get("report") or {}

@@ -4,6 +4,7 @@ A new version: Secrets first, then the pointer, then the old Secrets go. A new s
 first (the Secrets need its uid to go with it); reconcile waits for them.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from brokkr_operator.sync.store import Store
 
 logger = logging.getLogger(__name__)
 
-
+_AT_ONCE = 8
 _DEFINITION = Entry(
     Key("apiextensions.k8s.io", "CustomResourceDefinition", "", f"brokkrstacks.{names.GROUP}"), "v1"
 )
@@ -68,14 +69,23 @@ class Mirror:
     async def write(self, wanted: Sequence[TargetObject], *, restore: frozenset[str]) -> None:
         """Bring all resources to a full target state. `restore`: stacks whose YAML was lost."""
         known = self._store.by_stack(self._agent_id)
-        for target in wanted:
-            stack = known.pop(str(target.stack_id), None)
-            if stack is None:
-                await self._create(target)
-            elif not _shows(stack, target) or stack.stack_id in restore:
-                await self._update(stack, target)
-        for stack in known.values():
-            await self._let_go(stack)
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def bring(target: TargetObject) -> None:
+            async with limit:
+                stack = known.get(str(target.stack_id))
+                if stack is None:
+                    await self._create(target)
+                elif not _shows(stack, target) or stack.stack_id in restore:
+                    await self._update(stack, target)
+
+        if any(str(target.stack_id) not in known for target in wanted):
+            await self._check_definition()
+        results = await asyncio.gather(*map(bring, wanted), return_exceptions=True)
+        for failure in filter(None, results):
+            raise failure
+        for stack_id in known.keys() - {str(target.stack_id) for target in wanted}:
+            await self._let_go(known[stack_id])
 
     async def retire(self) -> None:
         """Remove the resources of stacks that are gone and reported."""
@@ -94,7 +104,6 @@ class Mirror:
             raise KubeUnavailable(f"{_DEFINITION.key} is being deleted")
 
     async def _create(self, target: TargetObject) -> None:
-        await self._check_definition()
         unique = f"{self._agent_id}/{target.stack_id}"
         name = names.slug(target.stack_name, unique=unique)
         pieces = [] if target.is_deletion_marker else payload.split(target.yaml_content)

@@ -30,6 +30,26 @@ async def test_the_delay_has_a_limit() -> None:
     assert loop.delay() == 5
 
 
+async def test_wake_ups_that_come_together_are_one_step() -> None:
+    steps = []
+
+    async def step() -> None:
+        steps.append(1)
+
+    loop = Loop("test", step, interval=3600, gather=0.05)
+    task = asyncio.create_task(loop.run())
+    while not steps:
+        await asyncio.sleep(0)
+    for _ in range(5):
+        loop.wake()
+        await asyncio.sleep(0.001)
+    while len(steps) < 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert len(steps) == 2
+    task.cancel()
+
+
 async def test_a_wake_up_ends_the_wait() -> None:
     ran = asyncio.Event()
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import kopf
 
+from brokkr_operator.handlers.agent import storages
 from brokkr_operator.runtime import Runtime
 
 
@@ -20,6 +21,8 @@ async def startup(settings: kopf.OperatorSettings, memo: Any, **_: Any) -> None:
     settings.watching.connect_timeout = 30
     settings.networking.request_timeout = 30
     settings.persistence.finalizer = "brokkr.io/none"
+    settings.persistence.diffbase_storage = storages.NoDiffs()
+    settings.persistence.progress_storage = storages.NoProgress()
     runtime: Runtime = memo.runtime
     runtime.start()
 
