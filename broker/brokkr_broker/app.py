@@ -17,9 +17,15 @@ from brokkr_broker.api.guard import guard
 from brokkr_broker.config import BrokerConfig
 from brokkr_broker.context import CONTEXT, Context
 from brokkr_broker.dal import audit as audit_rows
+from brokkr_broker.dal import events as event_rows
+from brokkr_broker.dal import notices as notice_rows
+from brokkr_broker.dal import targets
 from brokkr_broker.db import pool
 from brokkr_broker.db.batching import Batcher
 from brokkr_broker.events.bus import Bus
+from brokkr_broker.live.channels import Channels
+from brokkr_broker.live.notices import Notices
+from brokkr_broker.live.stream import Stream
 from brokkr_broker.metrics import Metrics
 from brokkr_broker.outbound import Sender
 from brokkr_broker.rendering.pool import Workers
@@ -44,6 +50,11 @@ async def open_context(
     tracing = telemetry.start(config.telemetry, component="broker")
     db = await pool.connect(url, config.database, metrics.observe_query)
     trail = Trail(functools.partial(audit_rows.record, db))
+    channels = Channels(functools.partial(targets.serving, db))
+    stream = Stream(functools.partial(event_rows.told, db))
+    notices = Notices(
+        lambda texts: notice_rows.send(db, *texts), subscribers=(channels.hear, stream.hear)
+    )
     context = Context(
         live=Live(config, environ),
         metrics=metrics,
@@ -54,19 +65,26 @@ async def open_context(
         trusted_proxies=[ip_network(network) for network in config.api.trusted_proxies],
         audit=trail,
         failures=Failures(trail),
-        reports=Batcher(functools.partial(events.record, db)),
+        reports=Batcher(functools.partial(events.record, db, told=notices.add)),
         heartbeats=Batcher(functools.partial(agents.record_heartbeats, db)),
         polls=Batcher(functools.partial(deployments.poll, db)),
         workers=Workers(limit=config.templates.workers, timeout=config.templates.timeout),
         sender=Sender([ip_network(network) for network in config.webhooks.blocked_networks]),
+        channels=channels,
+        stream=stream,
+        notices=notices,
         vault=functools.cache(functools.partial(keyfile.vault, config)),
     )
-    listening = asyncio.create_task(_listen(context, url).run())
+    running = [
+        asyncio.create_task(listener.run())
+        for listener in (_listen(context, url), channels, stream, notices)
+    ]
     try:
         yield context
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await context.workers.close()
         await context.sender.close()
         await context.reports.close()
@@ -82,6 +100,7 @@ def _listen(context: Context, url: str) -> Bus:
         functools.partial(asyncpg.connect, url, timeout=5), schema=context.config.database.schema
     )
     bus.subscribe(context.keys.hear)
+    bus.subscribe(context.notices.hear)
 
     def hear(topic: str, sender: str) -> None:
         if topic == "config" and sender != context.live.name:
@@ -91,6 +110,12 @@ def _listen(context: Context, url: str) -> Bus:
 
     bus.subscribe(hear)
     return bus
+
+
+async def _say_goodbye(app: web.Application) -> None:
+    context = app[CONTEXT]
+    context.stopping.set()
+    await context.channels.close()
 
 
 async def _close(db: "asyncpg.Pool[Any]") -> None:
@@ -108,6 +133,7 @@ def create_app(context: Context) -> web.Application:
         middlewares=[middleware.frame], client_max_size=context.config.api.max_body_size
     )
     app[CONTEXT] = context
+    app.on_shutdown.append(_say_goodbye)
     for route in sorted(ROUTES, key=lambda route: route.path not in _HOT):
         app.router.add_route(route.method, route.url, guard(route))
     return app

@@ -11,6 +11,9 @@ from aiohttp import web
 from brokkr_broker.config import BrokerConfig
 from brokkr_broker.dal.events import Report
 from brokkr_broker.db.batching import Batcher
+from brokkr_broker.live.channels import Channels
+from brokkr_broker.live.notices import Notices
+from brokkr_broker.live.stream import Stream
 from brokkr_broker.metrics import Metrics
 from brokkr_broker.outbound import Sender
 from brokkr_broker.rendering.pool import Workers
@@ -45,6 +48,9 @@ class Context:
     polls: Batcher[tuple[UUID, bool], str]
     workers: Workers
     sender: Sender
+    channels: Channels
+    stream: Stream
+    notices: Notices
     vault: Callable[[], Vault]
     webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -59,4 +65,6 @@ class Context:
 CONTEXT = web.AppKey("context", Context)
 DB: "web.RequestKey[Any]" = web.RequestKey("db", object)
 """The pool, or the connection of the transaction that a request with an Idempotency-Key runs in."""
+DEADLINE: "web.RequestKey[asyncio.Timeout]" = web.RequestKey("deadline", asyncio.Timeout)
+"""When the request has to be answered; connections that stay open lift it."""
 IDENTITY: "web.RequestKey[Identity]" = web.RequestKey("identity", Identity)

@@ -89,6 +89,13 @@ class Unprocessable(BrokerError):
     code = "invalid_request_body"
 
 
+class UpgradeRequired(BrokerError):
+    """This is a WebSocket: send `Upgrade: websocket`."""
+
+    status = 426
+    code = "upgrade_required"
+
+
 class TooManyRequests(BrokerError):
     """This key makes more requests than `api.rate_limit` allows."""
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 import prometheus_client
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -61,6 +61,24 @@ class Metrics:
             "Tries to deliver a webhook, by what became of it.",
             ["status"],
             registry=registry,
+        )
+        self.ws_agents = Gauge(
+            "brokkr_ws_connected_agents",
+            "Agents with an open channel.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.ws_messages = Counter(
+            "brokkr_ws_messages",
+            "Frames of the agents' channels.",
+            ["direction", "type"],
+            registry=registry,
+        )
+        self.watchers = Gauge(
+            "brokkr_stream_watchers",
+            "Open streams of events.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._queries: dict[str, tuple[Counter, Histogram]] = {}

@@ -16,6 +16,8 @@ class Agent(settings.Section, frozen=True, kw_only=True):
     agent_name: str = "DEFAULT"
     cluster_name: str = "DEFAULT"
     polling_interval: Seconds = Seconds(10)
+    ws_force_rest: bool = False
+    ws_url: Annotated[str, Meta(pattern=r"^(https?|wss?)://")] | None = None
     kubeconfig_path: str | None = None
     max_retries: Annotated[int, Meta(ge=0)] = 60
     event_message_retry_delay: Seconds = Seconds(5)

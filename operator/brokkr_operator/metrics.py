@@ -20,6 +20,7 @@ kubernetes_operation_duration = Histogram(
 drift = Counter(
     "brokkr_agent_drift_corrected", "Objects that others had changed and the agent put back."
 )
+channel = Gauge("brokkr_agent_channel_connected", "Whether the channel is open.")
 heartbeats = Counter("brokkr_agent_heartbeat_sent", "Heartbeats that the broker took.")
 last_poll = Gauge(
     "brokkr_agent_last_successful_poll_timestamp", "When the last poll succeeded (Unix time)."

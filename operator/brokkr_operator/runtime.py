@@ -10,6 +10,8 @@ from uuid import UUID
 from brokkr_common import __version__
 from brokkr_common.loops import Loop
 from brokkr_common.wire.agents import AgentStatus
+from brokkr_common.wire.channel import Topic
+from brokkr_operator.clients.broker.channel import Channel
 from brokkr_operator.clients.broker.client import Broker
 from brokkr_operator.clients.kube import access as kube_access
 from brokkr_operator.clients.kube.client import Kube
@@ -56,12 +58,14 @@ class Runtime:
     reporting: Loop = field(init=False)
     beating: Loop = field(init=False)
     telling: Loop = field(init=False)
+    channel: Channel = field(init=False)
     last_beat: datetime | None = None
     broker_error: str | None = "not connected yet"
     _changed: bool = False
 
     def __post_init__(self) -> None:
         agent = self.config.agent
+        self.channel = Channel(self.broker, self.agent_id, woken=self.woken, url=agent.ws_url)
         retry = float(agent.event_message_retry_delay)
         poll = float(agent.polling_interval)
         slowest = max(2.0, 3 * poll)
@@ -87,6 +91,8 @@ class Runtime:
             coroutines.append(self.watches.run())
         if agent.deployment_health_enabled:
             coroutines.append(self.telling.run())
+        if not agent.ws_force_rest:
+            coroutines.append(self.channel.run())
         self.tasks += [asyncio.create_task(coroutine) for coroutine in coroutines]
 
     async def stop(self) -> None:
@@ -119,6 +125,12 @@ class Runtime:
         if new.done:
             self.pulling.wake()
 
+    def woken(self, topics: frozenset[Topic]) -> None:
+        """The broker says that there is something new."""
+        loops = {Topic.STATE: self.pulling, Topic.AGENT: self.beating}
+        for topic in topics & loops.keys():
+            loops[topic].wake()
+
     async def _pull(self) -> None:
         try:
             self._changed = await self.pull.run() or self._changed
@@ -133,9 +145,10 @@ class Runtime:
 
     async def _beat(self) -> None:
         try:
-            agent = await heartbeat.beat(self.broker, self.agent_id)
+            await heartbeat.beat(self.broker, self.channel, self.agent_id)
             self.last_beat, self.broker_error = datetime.now(UTC), self.pull.last_error
-            paused = agent.status is not AgentStatus.ACTIVE
+            record = await self.broker.get_agent(self.agent_id)
+            paused = record.status is not AgentStatus.ACTIVE
             if paused != self.pull.paused:
                 self.pull.paused = paused
                 logger.info("paused by the broker" if paused else "active")
@@ -160,6 +173,7 @@ class Runtime:
             old,
             error=self.broker_error,
             paused=self.pull.paused,
+            channel=self.channel.is_open,
             stacks=self.pull.stacks,
             version=__version__,
             changed=self._changed,

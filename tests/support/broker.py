@@ -38,7 +38,8 @@ class Client:
         async with self._http.request(
             method, self._url + path, headers=headers, **options
         ) as response:
-            raw = await response.read()
+            streams = response.content_type == "text/event-stream"
+            raw = b"" if streams else await response.read()
             is_json = response.content_type == "application/json"
             value = await response.json() if raw and is_json else raw
             return response.status, value, response.headers

@@ -12,12 +12,23 @@ from brokkr_broker.security.permissions import Rule
 from brokkr_broker.services.audit import Origin
 
 _MAX_HEADER = 512
+_KEY_PROTOCOL = "brokkr.pak."
 
 
 def credential(request: web.Request) -> str:
     """The key as it was sent, or nothing."""
     text = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+    if not text:
+        text = _subprotocol(request.headers.get("Sec-WebSocket-Protocol", ""))
     return text if len(text) <= _MAX_HEADER else ""
+
+
+def _subprotocol(offered: str) -> str:
+    """A page in a browser cannot set a WebSocket's headers, only the protocols that it offers."""
+    for protocol in offered.split(","):
+        if protocol.strip().startswith(_KEY_PROTOCOL):
+            return protocol.strip().removeprefix(_KEY_PROTOCOL)
+    return ""
 
 
 async def identify(request: web.Request) -> Identity:

@@ -65,7 +65,7 @@ async def reload_config(request: web.Request) -> web.Response:
     live = request.app[CONTEXT].live
     outcome = await live.reload()
     if outcome.success:
-        await notices.send(request[DB], "config", live.name)
+        await notices.send(request[DB], ("config", live.name))
     return responses.json(outcome)
 
 

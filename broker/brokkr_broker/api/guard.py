@@ -8,6 +8,7 @@ from brokkr_broker.context import CONTEXT, DB, IDENTITY
 from brokkr_broker.db.pool import transaction
 from brokkr_broker.security.permissions import Rule
 from brokkr_broker.services import audit, idempotency
+from brokkr_common.wire.deployments import DeploymentObject
 
 _REPLAYED = "Idempotency-Replayed"
 
@@ -25,6 +26,11 @@ def guard(route: Route) -> Handler:
             response = await _once(request, route.handler)
         else:
             response = await route.handler(request)
+        made = response.get(responses.MODEL)
+        if response.status == 201 and isinstance(
+            made, DeploymentObject
+        ):  # NB: only now is it committed
+            request.app[CONTEXT].notices.add("stack", [made.stack_id])
         if route.audit and response.status < 300 and _REPLAYED not in response.headers:
             await _record(request, response, response.get(responses.ACTIONS, route.audit))
         return response

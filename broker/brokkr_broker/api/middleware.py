@@ -17,7 +17,7 @@ from brokkr_broker import errors
 from brokkr_broker.api import access, headers, responses
 from brokkr_broker.api.route import PREFIX, Handler
 from brokkr_broker.config import BrokerConfig
-from brokkr_broker.context import CONTEXT
+from brokkr_broker.context import CONTEXT, DEADLINE
 from brokkr_broker.db import violations
 from brokkr_common import logs
 from brokkr_common.wire.problem import Problem
@@ -54,6 +54,9 @@ async def frame(
             response = await _answer(request, handler, context.config, request_id)
         else:
             response = await _traced(span, request, handler, request_id)
+        if response.prepared:  # it stayed open for a while, and its head is long gone
+            context.metrics.requests.labels(endpoint, request.method, response.status).inc()
+            return response
         response.headers["X-Request-Id"] = request_id
         headers.allow_origin(request, response, context.config)
         headers.secure(request, response)
@@ -80,7 +83,7 @@ async def _answer(
     request: web.Request, handler: Handler, config: BrokerConfig, request_id: str
 ) -> web.StreamResponse:
     try:
-        async with asyncio.timeout(config.api.request_timeout):
+        async with asyncio.timeout(config.api.request_timeout) as request[DEADLINE]:
             if asked := headers.preflight(request, config):
                 return asked
             if request.match_info.http_exception is not None and request.path.startswith(PREFIX):

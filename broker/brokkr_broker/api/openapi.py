@@ -22,7 +22,7 @@ _PARAMETER = re.compile(r"{(\w+)}")
 _REASONS = {
     304: "Not modified", 400: "Malformed request", 401: "No valid key", 403: "Not allowed",
     404: "Not found", 409: "Taken", 412: "Changed meanwhile", 413: "Body too large",
-    415: "Body is not JSON", 422: "Wrong shape", 429: "Too many requests",
+    415: "Body is not JSON", 422: "Wrong shape", 426: "Not a WebSocket", 429: "Too many requests",
     503: "The database does not answer",
 }  # fmt: skip
 

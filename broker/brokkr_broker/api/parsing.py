@@ -22,9 +22,9 @@ def path_id(request: web.Request, name: str = "id") -> UUID:
         raise errors.Invalid(f"{name} is not a UUID", code="invalid_id", field=name) from None
 
 
-def uuid(request: web.Request, name: str) -> UUID | None:
-    """A query parameter that is an id, if it is given."""
-    text = request.query.get(name)
+def uuid(request: web.Request, name: str, *, header: str = "") -> UUID | None:
+    """A query parameter that is an id, if it is given; else the header that says the same."""
+    text = request.query.get(name) or request.headers.get(header)
     try:
         return UUID(text) if text else None
     except ValueError:

@@ -1,13 +1,14 @@
 """Agent events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from brokkr_broker.db import queries
 from brokkr_broker.db.pool import Executor, Position
-from brokkr_common.wire.events import AgentEvent
+from brokkr_common.wire.events import AgentEvent, StreamedEvent
 
 SQL = queries.load(__name__)
 
@@ -21,6 +22,31 @@ class Report(msgspec.Struct, frozen=True):
     event_type: str
     status: str
     message: str | None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An event for watchers, and whose stack it is of."""
+
+    event: StreamedEvent
+    generator_id: UUID | None
+
+
+async def told(db: Executor, ids: Sequence[UUID]) -> list[Told]:
+    """In the order in which they were stored."""
+    return [_told(row) for row in await db.fetch(SQL.told, list(ids))]
+
+
+async def told_since(
+    db: Executor, event_id: UUID, *, after: Position | None, limit: int
+) -> list[Told]:
+    """What was stored after an event, or so shortly before that a watcher may not have seen it."""
+    start = after or (None, None)
+    return [_told(row) for row in await db.fetch(SQL.told_since, event_id, *start, limit)]
+
+
+def _told(row: Mapping[str, Any]) -> Told:
+    fields = dict(row)
+    return Told(generator_id=fields.pop("generator_id"), event=StreamedEvent(**fields))
 
 
 async def record(db: Executor, reports: Sequence[Report]) -> dict[UUID, AgentEvent]:

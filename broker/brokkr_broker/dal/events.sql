@@ -45,6 +45,30 @@ SELECT e.id, e.created_at, e.updated_at, e.deleted_at, e.agent_id, e.deployment_
   FROM agent_events e
  WHERE e.id = ANY ($1::uuid[]);
 
+-- told --
+SELECT e.id, e.created_at, e.updated_at, e.deleted_at, e.agent_id, e.deployment_object_id,
+       e.event_type, e.status, e.message, d.stack_id, s.generator_id
+  FROM agent_events e
+  JOIN deployment_objects d ON d.id = e.deployment_object_id
+  JOIN stacks s ON s.id = d.stack_id
+ WHERE e.id = ANY ($1::uuid[])
+ ORDER BY e.created_at, e.id;
+
+-- told_since --
+-- The moment of a row is that of its transaction's begin: a second of overlap, so that none is left
+-- out that was stored a little later than its neighbours.
+SELECT e.id, e.created_at, e.updated_at, e.deleted_at, e.agent_id, e.deployment_object_id,
+       e.event_type, e.status, e.message, d.stack_id, s.generator_id
+  FROM agent_events e
+  JOIN deployment_objects d ON d.id = e.deployment_object_id
+  JOIN stacks s ON s.id = d.stack_id
+ WHERE e.id <> $1
+   AND (e.created_at, e.id) > (coalesce($2::timestamptz,
+                                        (SELECT created_at FROM agent_events WHERE id = $1) - interval '1 s'),
+                               coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+ ORDER BY e.created_at, e.id
+ LIMIT $4;
+
 -- get --
 SELECT id, created_at, updated_at, deleted_at, agent_id, deployment_object_id, event_type, status,
        message

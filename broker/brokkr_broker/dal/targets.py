@@ -1,5 +1,6 @@
 """Direct targets: this agent serves that stack."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from brokkr_broker.db import queries
@@ -7,6 +8,11 @@ from brokkr_broker.db.pool import Executor
 from brokkr_common.wire.agents import AgentTarget
 
 SQL = queries.load(__name__)
+
+
+async def serving(db: Executor, stacks: Sequence[UUID]) -> list[UUID]:
+    """The agents that serve any of these stacks, however they are matched."""
+    return [row["agent_id"] for row in await db.fetch(SQL.serving, list(stacks))]
 
 
 async def list_(

@@ -1,3 +1,7 @@
+-- serving --
+-- The agents that serve any of these stacks.
+SELECT DISTINCT agent_id FROM agent_stacks WHERE stack_id = ANY ($1::uuid[]);
+
 -- list_ --
 SELECT t.id, t.agent_id, t.stack_id
   FROM agent_targets t

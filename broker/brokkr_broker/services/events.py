@@ -1,6 +1,6 @@
 """Agent events: take each report once, whatever is repeated or lost on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4, uuid5
 
 from msgspec import UNSET
@@ -30,9 +30,12 @@ def report(agent_id: UUID, event: EventCreate, *, idempotency_key: str | None) -
     )
 
 
-async def record(db: Executor, reports: Sequence[Report]) -> list[AgentEvent | Exception]:
+async def record(
+    db: Executor, reports: Sequence[Report], *, told: Callable[[str, Sequence[UUID]], None]
+) -> list[AgentEvent | Exception]:
     """For a Batcher: store many reports in one statement, and answer each."""
     stored = await events.record(db, reports)
+    told("event", list(stored))
     return [_answer(item, stored.get(item.id) or await events.get(db, item.id)) for item in reports]
 
 

@@ -22,6 +22,19 @@ class AgentEvent(base.Row, frozen=True, kw_only=True):
     message: str | None
 
 
+class StreamedEvent(AgentEvent, frozen=True, kw_only=True):
+    """An event as it is streamed: with its stack."""
+
+    stack_id: UUID
+
+
+class Missed(base.Model, frozen=True, kw_only=True):
+    """Events were left out: so many (null: not known), behind the one that `after` names."""
+
+    count: int | None
+    after: UUID | None
+
+
 class EventCreate(base.Request, frozen=True, kw_only=True):
     """`id` is the agent's own: a repeated report of one id is stored once."""
 

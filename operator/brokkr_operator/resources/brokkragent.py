@@ -33,6 +33,7 @@ def status(
     *,
     error: str | None,
     paused: bool,
+    channel: bool,
     stacks: int,
     version: str,
     changed: bool,
@@ -64,7 +65,8 @@ def status(
         generation=1,
         now=now,
     )
-    new = {**old, "conditions": found, "stacks": stacks, "version": version}
+    shown = "Open" if channel else "Polling"
+    new = {**old, "conditions": found, "channel": shown, "stacks": stacks, "version": version}
     if changed or "lastChange" not in old:
         new["lastChange"] = conditions.timestamp(now)
     return new

@@ -36,7 +36,8 @@ settings = hypothesis.settings(
 
 def _operations(url: str) -> list[Any]:
     schema = schemathesis.openapi.from_url(f"{url}/docs/openapi.json")
-    return [found.ok() for found in schema.get_all_operations()]
+    found = [operation.ok() for operation in schema.get_all_operations()]
+    return [o for o in found if not o.path.endswith("/events/stream")]  # NB: that never ends
 
 
 def _fuzz(url: str, key: str | None, ids: dict[str, str]) -> list[str]:

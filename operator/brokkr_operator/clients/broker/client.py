@@ -75,6 +75,28 @@ class Broker:
     async def report_health(self, agent_id: UUID, report: HealthReport) -> None:
         await self._call("PATCH", f"/api/v1/agents/{agent_id}/health-status", body=report)
 
+    async def open_channel(
+        self, agent_id: UUID, url: str | None
+    ) -> aiohttp.ClientWebSocketResponse:
+        """The agent's WebSocket; the caller closes it. `url`: where it is, if not at the broker's.
+
+        NB: compression would cost the broker 50 KiB for every agent.
+        """
+        address = f"{(url or self._url).rstrip('/')}/api/v1/agents/{agent_id}/channel"
+        try:
+            return await self._http.ws_connect(
+                address,
+                headers={"Authorization": f"Bearer {self._key()}"},
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                heartbeat=20.0,
+                compress=0,
+                max_msg_size=64 * 1024,
+            )
+        except aiohttp.WSServerHandshakeError as e:
+            raise BrokerError(f"GET {address}: {e.status}, no WebSocket", status=e.status) from e
+        except (aiohttp.ClientError, TimeoutError, OSError) as e:
+            raise BrokerError(f"the channel does not open: {type(e).__name__}: {e}"[:300]) from e
+
     async def _read(self, shape: type[T], method: str, path: str, **options: Any) -> T:
         _, _, raw = await self._call(method, path, **options)
         return _decode(shape, raw)

@@ -1,0 +1,11 @@
+DROP FUNCTION brokkr_wake_agent() CASCADE;
+DROP FUNCTION brokkr_wake_deliverers() CASCADE;
+DROP FUNCTION brokkr_wake_claimant() CASCADE;
+DROP FUNCTION brokkr_wake_work() CASCADE;
+DROP FUNCTION brokkr_wake_annotated() CASCADE;
+DROP FUNCTION brokkr_wake_labelled() CASCADE;
+DROP FUNCTION brokkr_wake_renamed_stack() CASCADE;
+DROP FUNCTION brokkr_wake_stack() CASCADE;
+DROP FUNCTION brokkr_wake_named() CASCADE;
+DROP FUNCTION brokkr_wake_stacks(uuid[]);
+DROP FUNCTION brokkr_wake(text, uuid[]);
