@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 import re
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -12,6 +13,13 @@ import pytest
 
 from brokkr_broker import dal
 from brokkr_common.wire import agents, deployments, events, generators, stacks
+
+
+class _Told(events.StreamedEvent, frozen=True, kw_only=True):
+    """With what says who may see it."""
+
+    generator_id: UUID | None
+
 
 MODULES = [name for _, name, _ in pkgutil.iter_modules(dal.__path__)]
 MODELS: dict[str, type[msgspec.Struct]] = {
@@ -25,6 +33,8 @@ MODELS: dict[str, type[msgspec.Struct]] = {
 EXCEPTIONS = {
     ("agents", "stacks"): stacks.Stack,
     ("deployments", "targets"): deployments.TargetObject,
+    ("events", "told"): _Told,
+    ("events", "told_since"): _Told,
 }
 
 
