@@ -60,6 +60,9 @@ class LocalCluster:
         )
         self._ports = dict(zip(names, _free_ports(len(names)), strict=True))
         self._credentials()
+        shutil.copy(Path(__file__).with_name("kwok.yaml"), self.folder)
+        lines = [f"2026-01-01T00:00:0{i}Z stdout F line {i} of a container\n" for i in range(3)]
+        (self.folder / "container.log").write_text("".join(lines))
         self.start_component("etcd")
         self.start_component("kube-apiserver")
         self.wait_ready()
@@ -214,7 +217,7 @@ class LocalCluster:
                     f"--kubeconfig={config}", "--manage-all-nodes=true", "--node-ip=127.0.0.1",
                     f"--node-port={port}", f"--server-address=127.0.0.1:{port}",
                     "--tls-cert-file=pki/api.crt", "--tls-private-key-file=pki/api.key",
-                    f"--config={assets.build() / 'stages.yaml'}",
+                    f"--config={assets.build() / 'stages.yaml'}", "--config=kwok.yaml",
                     "--node-lease-duration-seconds=40",
                 ]  # fmt: skip
 

@@ -30,7 +30,7 @@ def eventually(probe: Callable[[], T], *, seconds: float = 30, what: str = "") -
         try:
             if result := probe():
                 return result
-        except (AssertionError, KeyError, StopIteration, requests.ConnectionError) as e:
+        except (AssertionError, KeyError, StopIteration, TypeError, requests.ConnectionError) as e:
             last = e
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what or probe} ({last})")

@@ -26,13 +26,24 @@ spec:
 """
 
 
-def job(name: str, namespace: str, image: str, *, policy: str = "Never") -> str:
+def job(
+    name: str,
+    namespace: str,
+    image: str,
+    *,
+    policy: str = "Never",
+    fails: bool = False,
+    suspended: bool = False,
+) -> str:
     return f"""\
 apiVersion: batch/v1
 kind: Job
 metadata: {{name: {name}, namespace: {namespace}}}
 spec:
+  backoffLimit: 0
+  suspend: {str(suspended).lower()}
   template:
+    metadata: {{labels: {{e2e-fails: "{str(fails).lower()}"}}}}
     spec: {{restartPolicy: {policy}, containers: [{{name: main, image: {image}}}]}}
 """
 

@@ -136,7 +136,8 @@ def test_without_the_agent_nothing_of_ours_blocks_a_deletion(
         if a["spec"]["agentId"] == agent.id
     )
     kubectl.run("delete", "brokkragent", name, timeout=10)
-    kubectl.run("delete", "crd", "brokkrstacks.brokkr.io", timeout=10)
+    for plural in ("brokkrstacks", "workorders", "brokkragents"):
+        kubectl.run("delete", "crd", f"{plural}.brokkr.io", timeout=10)
     time.sleep(1)
     assert kubectl.get("-n", "default", "configmap", unique)
 

@@ -62,6 +62,12 @@ class Metrics:
             ["status"],
             registry=registry,
         )
+        self._lasting(registry)
+        self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._queries: dict[str, tuple[Counter, Histogram]] = {}
+
+    def _lasting(self, registry: CollectorRegistry) -> None:
+        """Of connections that stay open."""
         self.ws_agents = Gauge(
             "brokkr_ws_connected_agents",
             "Agents with an open channel.",
@@ -80,8 +86,6 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
-        self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self._queries: dict[str, tuple[Counter, Histogram]] = {}
 
     def observe(self, endpoint: str, method: str, status: int, seconds: float) -> None:
         """Count a request. The label look-up of the library is slow; ours is a dictionary."""

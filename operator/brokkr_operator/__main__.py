@@ -17,7 +17,7 @@ from brokkr_operator.assembly import open_kube, open_runtime
 from brokkr_operator.clients.kube import access
 from brokkr_operator.config import OperatorConfig
 from brokkr_operator.errors import OperatorError
-from brokkr_operator.handlers.agent import lifecycle, stacks
+from brokkr_operator.handlers.agent import lifecycle, stacks, workorders
 from brokkr_operator.handlers.agent.probes import Probes
 from brokkr_operator.leader import Leader
 from brokkr_operator.runtime import Runtime
@@ -72,6 +72,7 @@ async def _operate(runtime: Runtime, leader: Leader | None) -> None:
     registry = kopf.OperatorRegistry()
     lifecycle.register(registry)
     stacks.register(registry)
+    workorders.register(registry)
     stop = asyncio.Event()
     holding = asyncio.ensure_future(leader.hold() if leader else asyncio.Event().wait())
     holding.add_done_callback(lambda _: stop.set())

@@ -3,16 +3,20 @@
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from brokkr_common.wire.channel import Topic
 from brokkr_operator.clients.broker import key
 from brokkr_operator.clients.broker.client import Broker
 from brokkr_operator.clients.kube import access as kube_access
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.clients.kube.session import Session
+from brokkr_operator.clients.receiver import Receivers
 from brokkr_operator.config import Agent, OperatorConfig
+from brokkr_operator.errands import Errands
 from brokkr_operator.leader import Leader
 from brokkr_operator.observe.holdings import Holdings
 from brokkr_operator.observe.pods import Pods
@@ -21,14 +25,20 @@ from brokkr_operator.observe.watches import Watches
 from brokkr_operator.reconcile.claims import Claims
 from brokkr_operator.reconcile.source import Source
 from brokkr_operator.reconcile.stack import Reconciler
+from brokkr_operator.reconcile.work import build, custom
+from brokkr_operator.reconcile.work.runner import Runner
 from brokkr_operator.reconcile.worker import Worker
+from brokkr_operator.report.deliveries import Deliveries
+from brokkr_operator.report.diagnostics import Diagnostics
 from brokkr_operator.report.health import HealthReporter
+from brokkr_operator.report.orders import Results
 from brokkr_operator.report.outbox import Outbox
-from brokkr_operator.resources import brokkragent
+from brokkr_operator.resources import brokkragent, brokkrstack, workorder
 from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.runtime import Runtime
 from brokkr_operator.sync import identity
 from brokkr_operator.sync.mirror import Mirror
+from brokkr_operator.sync.orders import Orders
 from brokkr_operator.sync.pull import Pull
 from brokkr_operator.sync.store import Store
 from brokkr_operator.workqueue import WorkQueue
@@ -73,7 +83,7 @@ async def open_runtime(
     """Connect to the broker and find out who we are. Raises StartupError."""
     agent = config.agent
     keep = key.KeyFile(Path(agent.pak_file)) if agent.pak_file else key.constant(agent.pak or "")
-    broker = Broker(agent.broker_url, keep)
+    broker, receivers = Broker(agent.broker_url, keep), Receivers()
     try:
         if agent.install_crds:
             await identity.install_definitions(kube)
@@ -85,79 +95,127 @@ async def open_runtime(
             url=agent.broker_url,
             retries=agent.max_retries,
         )
-        yield _assemble(config, access, kube, broker, agent_id)
+        yield _Parts(config, access, kube, broker, receivers, agent_id).runtime()
     finally:
+        await receivers.close()
         await broker.close()
 
 
-def _assemble(
-    config: OperatorConfig, access: kube_access.Access, kube: Kube, broker: Broker, agent_id: UUID
-) -> Runtime:
-    agent, store, holdings, me = config.agent, Store(), Holdings(), str(agent_id)
-    queue = WorkQueue(max_delay=min(60.0, float(agent.resync_interval)))
+@dataclass
+class _Parts:
+    """The parts that others are made of, and the making of those."""
 
-    def ours() -> list[BrokkrStack]:
-        return store.of(me)
+    config: OperatorConfig
+    access: kube_access.Access
+    kube: Kube
+    broker: Broker
+    receivers: Receivers
+    agent_id: UUID
 
-    mirror = Mirror(
-        kube,
-        store,
-        agent_id=me,
-        namespace=agent.namespace,
-        on_untarget=agent.on_untarget,
-        wake=queue.renew,
-    )
-    pull = Pull(broker, mirror, agent_id=agent_id)
-    pods = Pods(kube, holdings, enabled=agent.deployment_health_enabled)
-    seen: Sightings = {}
-    worker = Worker(
-        _reconciler(agent, kube, pods, pull, me=me, stacks=ours),
-        queue,
-        holdings,
-        seen,
-        find=store.find,
-        restore=pull.restore,
-        resync_interval=float(agent.resync_interval),
-        health_interval=float(agent.deployment_health_interval),
-    )
-    watches = Watches(kube, holdings, seen, touched=worker.touched, moved=worker.moved)
-    outbox = Outbox(
-        broker,
-        kube,
-        agent_id=agent_id,
-        stacks=ours,
-        delivered=lambda body: runtime.saw("MODIFIED", body),
-    )
-    health = HealthReporter(
-        broker,
-        agent_id=agent_id,
-        stacks=ours,
-        interval=float(agent.deployment_health_interval),
-    )
-    runtime = Runtime(
-        config, access, kube, broker, agent_id, store, queue, pull, outbox, health, worker,
-        holdings, watches, pods,
-    )  # fmt: skip
-    return runtime
+    def __post_init__(self) -> None:
+        agent = self.config.agent
+        self.agent, self.me = agent, str(self.agent_id)
+        self.store, self.holdings = Store(brokkrstack.load), Holdings()
+        self.queue = WorkQueue(max_delay=min(60.0, float(agent.resync_interval)))
+        mirror = Mirror(
+            self.kube,
+            self.store,
+            agent_id=self.me,
+            namespace=agent.namespace,
+            on_untarget=agent.on_untarget,
+            wake=self.queue.renew,
+        )
+        self.pull = Pull(self.broker, mirror, agent_id=self.agent_id)
+        self.pods = Pods(self.kube, self.holdings, enabled=agent.deployment_health_enabled)
 
+    def stacks(self) -> list[BrokkrStack]:
+        return self.store.of(self.me)
 
-def _reconciler(
-    agent: Agent,
-    kube: Kube,
-    pods: Pods,
-    pull: Pull,
-    *,
-    me: str,
-    stacks: Callable[[], list[BrokkrStack]],
-) -> Reconciler:
-    source = Source(kube, namespace=agent.namespace, agent_id=me)
-    return Reconciler(
-        kube,
-        source,
-        Claims(kube, source, agent_id=me, stacks=stacks),
-        pods,
-        agent_id=me,
-        concurrency=agent.concurrent_objects,
-        complete=pull.complete,
-        drift=agent.drift,
-    )
+    async def repair(self) -> None:
+        if self.agent.install_crds:
+            await identity.install_definitions(self.kube)
+
+    def runtime(self) -> Runtime:
+        seen: Sightings = {}
+        worker = Worker(
+            self.reconciler(),
+            self.queue,
+            self.holdings,
+            seen,
+            find=self.store.find,
+            restore=self.pull.restore,
+            resync_interval=float(self.agent.resync_interval),
+            health_interval=float(self.agent.deployment_health_interval),
+        )
+        watches = Watches(
+            self.kube, self.holdings, seen, touched=worker.touched, moved=worker.moved
+        )
+        outbox = Outbox(
+            self.broker,
+            self.kube,
+            agent_id=self.agent_id,
+            stacks=self.stacks,
+            delivered=lambda body: runtime.saw("MODIFIED", body),
+        )
+        health = HealthReporter(
+            self.broker,
+            agent_id=self.agent_id,
+            stacks=self.stacks,
+            interval=float(self.agent.deployment_health_interval),
+        )
+        runtime = Runtime(
+            self.config, self.access, self.kube, self.broker, self.agent_id, self.store,
+            self.queue, self.pull, outbox, health, worker, self.holdings, watches, self.pods,
+            self.errands(), self.repair,
+        )  # fmt: skip
+        return runtime
+
+    def reconciler(self) -> Reconciler:
+        source = self.source()
+        return Reconciler(
+            self.kube,
+            source,
+            Claims(self.kube, source, agent_id=self.me, stacks=self.stacks),
+            self.pods,
+            agent_id=self.me,
+            concurrency=self.agent.concurrent_objects,
+            complete=self.pull.complete,
+            drift=self.agent.drift,
+        )
+
+    def source(self) -> Source:
+        return Source(self.kube, namespace=self.agent.namespace, agent_id=self.me)
+
+    def errands(self) -> Errands:
+        agent, store = self.agent, Store(workorder.load)
+        orders = Orders(
+            self.broker,
+            self.kube,
+            store,
+            agent_id=self.agent_id,
+            namespace=agent.namespace,
+            limit=agent.concurrent_work_orders,
+            kept=float(agent.work_order_ttl),
+            paused=lambda: self.pull.paused,
+        )
+        results = Results(
+            self.broker,
+            self.kube,
+            agent_id=self.agent_id,
+            orders=lambda: store.of(self.me),
+            delivered=lambda body: errands.saw("MODIFIED", body),
+            lost=lambda: errands.wake(frozenset({Topic.WORK})),
+        )
+        types = {"custom": custom.run, "build": build.run}
+        errands = Errands(
+            store,
+            orders,
+            results,
+            Runner(self.kube, self.source(), types, self.me, agent.concurrent_objects),
+            Diagnostics(self.broker, self.kube, agent_id=self.agent_id, stacks=self.stacks),
+            Deliveries(self.broker, self.receivers, agent_id=self.agent_id),
+            float(agent.polling_interval),
+            paused=lambda: self.pull.paused,
+            repair=self.repair,
+        )
+        return errands

@@ -32,6 +32,8 @@ class Agent(settings.Section, frozen=True, kw_only=True):
     on_untarget: Literal["keep", "delete"] = "keep"
     install_crds: bool = True
     concurrent_stacks: Annotated[int, Meta(ge=1, le=256)] = 8
+    concurrent_work_orders: Annotated[int, Meta(ge=1, le=256)] = 4
+    work_order_ttl: Seconds = Seconds(3600)
     concurrent_objects: Annotated[int, Meta(ge=1, le=256)] = 16
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from brokkr_operator.clients.broker.client import Broker
 from brokkr_operator.clients.kube import access as kube_access
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.config import OperatorConfig
+from brokkr_operator.errands import Errands
 from brokkr_operator.errors import BrokerError, KubeNotFound, UnknownKind
 from brokkr_operator.observe.holdings import Holdings
 from brokkr_operator.observe.pods import Pods
@@ -25,7 +27,7 @@ from brokkr_operator.report import heartbeat
 from brokkr_operator.report.health import HealthReporter
 from brokkr_operator.report.outbox import Outbox
 from brokkr_operator.resources import brokkragent, names
-from brokkr_operator.sync import identity
+from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.sync.pull import Pull
 from brokkr_operator.sync.store import Store
 from brokkr_operator.workqueue import WorkQueue
@@ -44,7 +46,7 @@ class Runtime:
     kube: Kube
     broker: Broker
     agent_id: UUID
-    store: Store
+    store: Store[BrokkrStack]
     queue: WorkQueue
     pull: Pull
     outbox: Outbox
@@ -53,6 +55,8 @@ class Runtime:
     holdings: Holdings
     watches: Watches
     pods: Pods
+    errands: Errands
+    repair: Callable[[], Awaitable[None]]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     pulling: Loop = field(init=False)
     reporting: Loop = field(init=False)
@@ -86,6 +90,7 @@ class Runtime:
             self.reporting.run(),
             self.beating.run(),
             self.pods.run(self.worker.moved),
+            *self.errands.running(),
         ]
         if agent.drift != "off" or agent.deployment_health_enabled:
             coroutines.append(self.watches.run())
@@ -130,14 +135,14 @@ class Runtime:
         loops = {Topic.STATE: self.pulling, Topic.AGENT: self.beating}
         for topic in topics & loops.keys():
             loops[topic].wake()
+        self.errands.wake(topics)
 
     async def _pull(self) -> None:
         try:
             self._changed = await self.pull.run() or self._changed
         except (KubeNotFound, UnknownKind):
-            if self.config.agent.install_crds:  # somebody deleted our definitions
-                await identity.install_definitions(self.kube)
-                self.pulling.wake()
+            await self.repair()  # somebody deleted our definitions
+            self.pulling.wake()
             raise
 
     async def _report(self) -> None:
@@ -153,6 +158,7 @@ class Runtime:
                 self.pull.paused = paused
                 logger.info("paused by the broker" if paused else "active")
                 self.pulling.wake()
+                self.errands.resume()
         except BrokerError as e:
             self.broker_error = str(e)
             await self._show()

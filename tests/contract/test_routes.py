@@ -32,6 +32,6 @@ def test_no_handler_outside_routes() -> None:
             if not inspect.iscoroutinefunction(function) or function.__module__ != module.__name__:
                 continue
             takes = list(inspect.signature(function).parameters)
-            private = function.__name__.startswith("_") or name in ("access", "parsing")
+            private = function.__name__.startswith("_") or name in ("access", "lasting", "parsing")
             if takes in (["request"], ["_request"]) and not private:
                 assert function in handlers, f"{name}.{function.__name__}"

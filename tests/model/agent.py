@@ -21,6 +21,7 @@ from brokkr_operator.reconcile.claims import Claims
 from brokkr_operator.reconcile.source import Source
 from brokkr_operator.reconcile.stack import Drift, Reconciler
 from brokkr_operator.report.outbox import Outbox
+from brokkr_operator.resources import brokkrstack
 from brokkr_operator.resources.objects import Key
 from brokkr_operator.sync.mirror import Mirror
 from brokkr_operator.sync.pull import Pull
@@ -153,7 +154,7 @@ class Process:
         self.wire = wire
         me = str(agent_id)
         self.kube = kube = Kube(cast(Session, wire))
-        self.store = store = Store()
+        self.store = store = Store(brokkrstack.load)
         side = cast(Broker, broker)
         mirror = Mirror(
             kube,

@@ -13,6 +13,7 @@ from brokkr_operator.resources import names, objects
 from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.resources.conditions import Reason
 from brokkr_operator.resources.objects import Entry, Key, Object
+from brokkr_operator.resources.workorder import WorkOrder
 
 _FOREIGN_METADATA = (
     "creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion",
@@ -40,11 +41,34 @@ def identify(manifest: Object, *, namespaced: bool) -> Entry:
     return Entry(Key(group, manifest["kind"], namespace, manifest["metadata"]["name"]), version)
 
 
-def step(
-    number: int, manifest: Object, *, namespaced: bool, stack: BrokkrStack, agent_id: str
-) -> Step:
+class Marks(msgspec.Struct, frozen=True):
+    """What says whose an object is."""
+
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
+def of_stack(stack: BrokkrStack, agent_id: str) -> Marks:
+    return Marks(
+        {names.STACK_LABEL: stack.stack_id, names.OBJECT_LABEL: stack.deployment_object_id},
+        {
+            names.STACK_LABEL: stack.stack_id,
+            names.OWNER_ANNOTATION: agent_id,
+            names.CHECKSUM_ANNOTATION: stack.checksum,
+        },
+    )
+
+
+def of_order(order: WorkOrder, agent_id: str) -> Marks:
+    return Marks(
+        {names.WORK_ORDER_LABEL: order.order_id},
+        {names.OWNER_ANNOTATION: agent_id, names.ATTEMPT_ANNOTATION: str(order.attempt)},
+    )
+
+
+def step(number: int, manifest: Object, *, namespaced: bool, marks: Marks) -> Step:
     entry = identify(manifest, namespaced=namespaced)
-    marked = mark(manifest, entry.key.namespace, stack=stack, agent_id=agent_id)
+    marked = mark(manifest, entry.key.namespace, marks)
     rank = ordering.rank(entry.key.group, entry.key.kind)
     return Step(number, rank, entry, marked, _ignored(number, entry, manifest))
 
@@ -70,23 +94,17 @@ def check_unique(steps: Sequence[Step]) -> None:
         seen[current.entry.key] = current
 
 
-def mark(manifest: Object, namespace: str, *, stack: BrokkrStack, agent_id: str) -> Object:
+def mark(manifest: Object, namespace: str, marks: Marks) -> Object:
     """A copy that says whose it is. The manifest's own labels and annotations stay."""
     marked = copy.copy(manifest)
     marked.pop("status", None)
     metadata = {k: v for k, v in manifest["metadata"].items() if k not in _FOREIGN_METADATA}
     if namespace:
         metadata["namespace"] = namespace
-    metadata["labels"] = {
-        **(metadata.get("labels") or {}),
-        names.STACK_LABEL: stack.stack_id,
-        names.OBJECT_LABEL: stack.deployment_object_id,
-    }
+    metadata["labels"] = {**(metadata.get("labels") or {}), **marks.labels}
     metadata["annotations"] = {
         **(metadata.get("annotations") or {}),
-        names.STACK_LABEL: stack.stack_id,
-        names.OWNER_ANNOTATION: agent_id,
-        names.CHECKSUM_ANNOTATION: stack.checksum,
+        **marks.annotations,
         names.LAST_CONFIG_ANNOTATION: fingerprint(manifest),
     }
     marked["metadata"] = metadata

@@ -6,6 +6,7 @@ read and parse all of it again.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,7 +14,7 @@ from brokkr_common import manifests
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import KubeUnavailable, PayloadMissing, StackError, UnknownKind
 from brokkr_operator.reconcile import plan
-from brokkr_operator.reconcile.plan import Step
+from brokkr_operator.reconcile.plan import Marks, Step
 from brokkr_operator.resources import objects, payload
 from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.resources.conditions import Reason
@@ -50,15 +51,15 @@ class Source:
     async def steps(self, stack: BrokkrStack, *, remembered: bool) -> list[Step]:
         """What to apply, each object marked as ours. Raises StackError, PayloadMissing."""
         documents = await self.documents(stack, remembered=remembered)
+        return await self.plan(documents, plan.of_stack(stack, self._agent_id))
+
+    async def plan(self, documents: Sequence[Object], marks: Marks) -> list[Step]:
+        """Documents as steps. Raises StackError."""
         scopes = plan.scopes_in(documents)
         steps = []
         for number, manifest in enumerate(documents, start=1):
             namespaced = await self._namespaced(number, manifest, scopes)
-            steps.append(
-                plan.step(
-                    number, manifest, namespaced=namespaced, stack=stack, agent_id=self._agent_id
-                )
-            )
+            steps.append(plan.step(number, manifest, namespaced=namespaced, marks=marks))
         plan.check_unique(steps)
         return steps
 
@@ -69,30 +70,35 @@ class Source:
         """
         known = self._remembered.get(stack.name)
         is_known = known is not None and known.checksum == stack.checksum
-        text = "" if is_known and remembered else await self._text(stack)
+        text = "" if is_known and remembered else await self.text(stack.secrets, stack.checksum)
         if known and is_known:
             self._remembered.move_to_end(stack.name)
             return known.documents
-        try:
-            if len(text) <= _QUICK_BYTES:
-                documents = manifests.parse(text, limits=self._limits)
-            else:  # NB: so that a large text does not keep the event loop from its probes
-                documents = await asyncio.to_thread(manifests.parse, text, limits=self._limits)
-        except manifests.ManifestError as e:
-            raise StackError(str(e), reason=Reason.INVALID_MANIFEST, stalled=True) from e
+        documents = await self.parse(text)
         self._remember(stack.name, _Parsed(stack.checksum, documents, len(text)))
         return documents
 
-    async def _text(self, stack: BrokkrStack) -> str:
+    async def parse(self, text: str) -> list[Object]:
+        """Raises StackError."""
+        try:
+            if len(text) <= _QUICK_BYTES:
+                return manifests.parse(text, limits=self._limits)
+            # NB: so that a large text does not keep the event loop from its probes
+            return await asyncio.to_thread(manifests.parse, text, limits=self._limits)
+        except manifests.ManifestError as e:
+            raise StackError(str(e), reason=Reason.INVALID_MANIFEST, stalled=True) from e
+
+    async def text(self, secrets: Sequence[str], checksum: str) -> str:
+        """The YAML of one of our resources. Raises PayloadMissing."""
         kind = await self._kube.discovery.find("v1", "Secret")
         pieces = []
-        for name in stack.secrets:
+        for name in secrets:
             secret = await self._kube.find_in(kind, self._namespace, name)
             if secret is None:
                 raise PayloadMissing(f"waiting for the YAML (Secret {self._namespace}/{name})")
             pieces.append(payload.piece(secret))
         text = payload.join(pieces)
-        if manifests.checksum(text) != stack.checksum:
+        if manifests.checksum(text) != checksum:
             raise PayloadMissing("waiting for the YAML (what is here has another checksum)")
         return text
 

@@ -10,6 +10,8 @@ FIELD_MANAGER = "brokkr-agent"
 
 STACK_LABEL = "k8s.brokkr.io/stack"
 OBJECT_LABEL = "brokkr.io/deployment-object-id"
+WORK_ORDER_LABEL = "brokkr.io/work-order-id"
+ATTEMPT_ANNOTATION = "brokkr.io/work-order-attempt"
 CHECKSUM_ANNOTATION = "k8s.brokkr.io/deployment-checksum"
 LAST_CONFIG_ANNOTATION = "k8s.brokkr.io/last-config-applied"
 OWNER_ANNOTATION = "brokkr.io/owner-id"

@@ -37,11 +37,13 @@ def secret_names(stack: str, checksum: str, count: int) -> list[str]:
     return [f"{stack}-{checksum[:12]}-{number}" for number in range(count)]
 
 
-def secret(name: str, namespace: str, piece: bytes, *, owner: dict[str, Any]) -> dict[str, Any]:
-    """An immutable Secret that goes with its BrokkrStack."""
+def secret(
+    name: str, namespace: str, piece: bytes, *, owner: dict[str, Any], kind: str
+) -> dict[str, Any]:
+    """An immutable Secret that goes with a resource of ours."""
     reference = {
         "apiVersion": names.API_VERSION,
-        "kind": "BrokkrStack",
+        "kind": kind,
         "name": owner["metadata"]["name"],
         "uid": owner["metadata"]["uid"],
         "blockOwnerDeletion": False,

@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from brokkr_common.wire.deployments import TargetObject
 from brokkr_operator.clients.kube.client import Kube
-from brokkr_operator.errors import KubeConflict, KubeNotFound, KubeUnavailable
+from brokkr_operator.errors import KubeConflict, KubeUnavailable
 from brokkr_operator.resources import brokkrstack, names, payload
 from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.resources.objects import Entry, Key
+from brokkr_operator.sync.payloads import Payloads
 from brokkr_operator.sync.store import Store
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Mirror:
     def __init__(
         self,
         kube: Kube,
-        store: Store,
+        store: Store[BrokkrStack],
         *,
         agent_id: str,
         namespace: str,
@@ -41,7 +42,7 @@ class Mirror:
         self._kube = kube
         self._store = store
         self._agent_id = agent_id
-        self._namespace = namespace
+        self._payloads = Payloads(kube, namespace=namespace)
         self._on_untarget = on_untarget
         self._wake = wake
 
@@ -58,7 +59,7 @@ class Mirror:
 
     def matches(self, wanted: Sequence[tuple[str, str]]) -> bool:
         """Whether every (stack, object) of a target state has its resource."""
-        known = self._store.by_stack(self._agent_id)
+        known = self._by_stack()
         return all(
             stack in known
             and known[stack].deployment_object_id == object_id
@@ -66,9 +67,12 @@ class Mirror:
             for stack, object_id in wanted
         )
 
+    def _by_stack(self) -> dict[str, BrokkrStack]:
+        return {s.stack_id: s for s in self._store.of(self._agent_id)}
+
     async def write(self, wanted: Sequence[TargetObject], *, restore: frozenset[str]) -> None:
         """Bring all resources to a full target state. `restore`: stacks whose YAML was lost."""
-        known = self._store.by_stack(self._agent_id)
+        known = self._by_stack()
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def bring(target: TargetObject) -> None:
@@ -126,20 +130,20 @@ class Mirror:
             self._store.complete = False  # it is there, but not in the store: look again
             raise
         self._store.put(created)
-        await self._write_secrets(secrets, pieces, created)
+        await self._payloads.write(secrets, pieces, created, kind=brokkrstack.KIND)
         self._wake(name)
 
     async def _update(self, stack: BrokkrStack, target: TargetObject) -> None:
         pieces = [] if target.is_deletion_marker else payload.split(target.yaml_content)
         secrets = payload.secret_names(stack.name, target.yaml_checksum, len(pieces))
         owner = {"metadata": {"name": stack.name, "uid": stack.uid}}
-        await self._write_secrets(secrets, pieces, owner)
+        await self._payloads.write(secrets, pieces, owner, kind=brokkrstack.KIND)
         kind = await self._kube.discovery.find(names.API_VERSION, brokkrstack.KIND)
         body = await self._kube.merge(kind, stack.name, {"spec": _pointer(target, secrets)})
         self._store.put(body)
         self._wake(stack.name)
         for old in set(stack.secrets) - set(secrets):
-            await self._delete_secret(old)
+            await self._payloads.delete(old)
 
     async def _let_go(self, stack: BrokkrStack) -> None:
         """The broker does not want this stack here any more, but never said: remove it."""
@@ -152,37 +156,6 @@ class Mirror:
         kind = await self._kube.discovery.find(names.API_VERSION, brokkrstack.KIND)
         self._store.put(await self._kube.merge(kind, stack.name, {"spec": change}))
         self._wake(stack.name)
-
-    async def _write_secrets(
-        self, secrets: Sequence[str], pieces: Sequence[bytes], owner: dict[str, Any]
-    ) -> None:
-        for name, piece in zip(secrets, pieces, strict=True):
-            secret = payload.secret(name, self._namespace, piece, owner=owner)
-            try:
-                await self._kube.create(secret)
-            except KubeConflict:
-                await self._replace_if_foreign(secret)
-            except KubeNotFound:
-                await self._kube.ensure_namespace(self._namespace)
-                await self._kube.create(secret)
-
-    async def _replace_if_foreign(self, secret: dict[str, Any]) -> None:
-        """Named by its content; only one that goes with an earlier resource has to give way."""
-        name = secret["metadata"]["name"]
-        live = await self._kube.find(Entry(Key("", "Secret", self._namespace, name), "v1"))
-        if live is None:
-            await self._kube.create(secret)
-            return
-        wanted = secret["metadata"]["ownerReferences"][0]["uid"]
-        owners = {r["uid"] for r in live["metadata"].get("ownerReferences") or ()}
-        if wanted not in owners:
-            await self._kube.delete(live)
-            await self._kube.create(secret)
-
-    async def _delete_secret(self, name: str) -> None:
-        live = await self._kube.find(Entry(Key("", "Secret", self._namespace, name), "v1"))
-        if live:
-            await self._kube.delete(live)
 
 
 def _shows(stack: BrokkrStack, target: TargetObject) -> bool:

@@ -18,7 +18,7 @@ def _manifest(kind: str, name: str, api_version: str = "v1", **metadata: object)
 
 def _steps(*manifests: plan.Object) -> list[plan.Step]:
     return [
-        plan.step(n, m, namespaced=m["kind"] != "Namespace", stack=STACK, agent_id="agent")
+        plan.step(n, m, namespaced=m["kind"] != "Namespace", marks=plan.of_stack(STACK, "agent"))
         for n, m in enumerate(manifests, start=1)
     ]
 

@@ -11,8 +11,11 @@ from brokkr_common import __version__
 from brokkr_common.wire.agents import Agent
 from brokkr_common.wire.auth import Whoami
 from brokkr_common.wire.deployments import TargetObject
+from brokkr_common.wire.diagnostics import DiagnosticRequest, DiagnosticSubmit
 from brokkr_common.wire.events import AgentEvent, EventCreate
 from brokkr_common.wire.health import HealthReport
+from brokkr_common.wire.webhooks import DeliveryResult, PendingDelivery
+from brokkr_common.wire.work_orders import Claim, Completion, Renewal, WorkOrder
 from brokkr_operator.errors import BrokerError
 
 T = TypeVar("T")
@@ -74,6 +77,40 @@ class Broker:
 
     async def report_health(self, agent_id: UUID, report: HealthReport) -> None:
         await self._call("PATCH", f"/api/v1/agents/{agent_id}/health-status", body=report)
+
+    async def pending_orders(self, agent_id: UUID) -> list[WorkOrder]:
+        """What the agent may claim, and what it holds."""
+        path = f"/api/v1/agents/{agent_id}/work-orders/pending"
+        return await self._read(list[WorkOrder], "GET", path, query={"claimed": "true"})
+
+    async def claim_order(self, order_id: UUID, agent_id: UUID) -> WorkOrder:
+        path = f"/api/v1/work-orders/{order_id}/claim"
+        return await self._read(WorkOrder, "POST", path, body=Claim(agent_id=agent_id))
+
+    async def renew_order(self, order_id: UUID, agent_id: UUID, attempt: int) -> None:
+        body = Renewal(attempt=attempt, agent_id=agent_id)
+        await self._call("POST", f"/api/v1/work-orders/{order_id}/renew", body=body)
+
+    async def complete_order(self, order_id: UUID, completion: Completion) -> None:
+        await self._call("POST", f"/api/v1/work-orders/{order_id}/complete", body=completion)
+
+    async def pending_diagnostics(self, agent_id: UUID) -> list[DiagnosticRequest]:
+        path = f"/api/v1/agents/{agent_id}/diagnostics/pending"
+        return await self._read(list[DiagnosticRequest], "GET", path)
+
+    async def claim_diagnostic(self, request_id: UUID) -> None:
+        await self._call("POST", f"/api/v1/diagnostics/{request_id}/claim")
+
+    async def answer_diagnostic(self, request_id: UUID, answer: DiagnosticSubmit) -> None:
+        await self._call("POST", f"/api/v1/diagnostics/{request_id}/result", body=answer)
+
+    async def pending_deliveries(self, agent_id: UUID) -> list[PendingDelivery]:
+        """Claims them for a minute."""
+        path = f"/api/v1/agents/{agent_id}/webhooks/pending"
+        return await self._read(list[PendingDelivery], "GET", path)
+
+    async def report_delivery(self, delivery_id: UUID, result: DeliveryResult) -> None:
+        await self._call("POST", f"/api/v1/webhook-deliveries/{delivery_id}/result", body=result)
 
     async def open_channel(
         self, agent_id: UUID, url: str | None

@@ -118,6 +118,17 @@ class Kube:
                 return
             params["continue"] = token
 
+    async def logs(
+        self, namespace: str, pod: str, container: str, *, lines: int, previous: bool = False
+    ) -> str:
+        """The last lines of a container, at most 64 KiB. Raises KubeError."""
+        params = {"container": container, "tailLines": str(lines), "limitBytes": "65536"}
+        if previous:
+            params["previous"] = "true"
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        raw = await self._session.read(path, operation="logs", params=params, accept="*/*")
+        return raw.decode(errors="replace")
+
     def follow(
         self,
         kind: Kind,

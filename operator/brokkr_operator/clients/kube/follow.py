@@ -124,7 +124,9 @@ class Follower(Generic[T]):
         accept = _PARTIAL_LIST if self._partial else "application/json"
         found: list[T] = []
         while True:
-            raw = await self._session.read(self._kind.path(), params=params, accept=accept)
+            raw = await self._session.read(
+                self._kind.path(), operation="list", params=params, accept=accept
+            )
             page = msgspec.json.decode(raw, type=_Page)
             found += [self._decode(item) for item in page.items or ()]
             if not page.metadata.continue_:

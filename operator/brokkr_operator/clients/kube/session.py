@@ -111,11 +111,13 @@ class Session:
                 await asyncio.sleep(min(float(wait), 10))
         raise AssertionError("unreachable")
 
-    async def read(self, path: str, *, params: dict[str, str], accept: str) -> bytes:
-        """The body of a list as it came. Raises KubeError."""
+    async def read(
+        self, path: str, *, operation: str, params: dict[str, str], accept: str
+    ) -> bytes:
+        """The body as it came. Raises KubeError."""
         await self._rate.wait()
         status, raw = await self._exchange(
-            "GET", path, operation="list", params=params, headers={"Accept": accept}
+            "GET", path, operation=operation, params=params, headers={"Accept": accept}
         )
         if status >= 400:
             raise _meaning(status, _decode(raw), raw)

@@ -1,0 +1,40 @@
+"""Deliver webhooks from inside the cluster: claim some, send them side by side, say what became."""
+
+import asyncio
+import logging
+from uuid import UUID
+
+from brokkr_common.wire.webhooks import PendingDelivery
+from brokkr_operator.clients.broker.client import Broker
+from brokkr_operator.clients.receiver import Receivers
+from brokkr_operator.errors import BrokerError
+
+logger = logging.getLogger(__name__)
+
+_REFUSED = {400, 403, 404, 409, 422}
+
+
+class Deliveries:
+    """The broker hands out up to ten, for a minute; what is not told goes to somebody else."""
+
+    def __init__(self, broker: Broker, receivers: Receivers, *, agent_id: UUID) -> None:
+        self._broker = broker
+        self._receivers = receivers
+        self._agent_id = agent_id
+
+    async def run(self) -> None:
+        """Until nothing is due. Raises BrokerError."""
+        while claimed := await self._broker.pending_deliveries(self._agent_id):
+            results = await asyncio.gather(*map(self._deliver, claimed), return_exceptions=True)
+            for failure in filter(None, results):
+                raise failure
+
+    async def _deliver(self, delivery: PendingDelivery) -> None:
+        result = await self._receivers.send(delivery)
+        try:
+            await self._broker.report_delivery(delivery.id, result)
+        except BrokerError as e:
+            if e.status not in _REFUSED:
+                raise
+            extra = {"delivery": str(delivery.id), "reason": str(e)[:300]}
+            logger.warning("delivery's result not taken", extra=extra)
