@@ -49,7 +49,7 @@ class Process:
 
     def __init__(self, command: list[str], env: dict[str, str], log: Path) -> None:
         self.command = command
-        self._env = {**os.environ, **env}
+        self.env = env
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -63,7 +63,7 @@ class Process:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self.command,
-                env=self._env,
+                env={**os.environ, **self.env},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -162,6 +162,7 @@ class Agent(Process):
         name: str,
         *,
         log_level: str = "trace",
+        environ: dict[str, str] | None = None,
         **settings: str,
     ) -> None:
         self.name = name
@@ -182,14 +183,14 @@ class Agent(Process):
         if "pak_file" in settings:
             Path(settings["pak_file"]).write_text(self.pak)
             del self._settings["pak"]
-        self._log_level = log_level
+        self._environ = {"BROKKR__LOG__LEVEL": log_level, **(environ or {})}
         self._run_as(name, folder)
 
     def _run_as(self, pod: str, folder: Path) -> None:
         self.health_port = free_port()
         values = {**self._settings, "health_port": str(self.health_port)}
         env = {f"BROKKR__AGENT__{key.upper()}": value for key, value in values.items()}
-        env |= {"POD_NAME": pod, "BROKKR__LOG__LEVEL": self._log_level}
+        env |= {"POD_NAME": pod, **self._environ}
         super().__init__([str(_BIN / "brokkr-agent"), "start"], env, folder / f"{pod}.log")
 
     def replica(self) -> "Agent":

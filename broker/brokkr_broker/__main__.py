@@ -27,7 +27,8 @@ from brokkr_broker.db.embedded import Server
 from brokkr_broker.security.identity import Identity, Role
 from brokkr_broker.services import agents, audit, generators, keys
 from brokkr_broker.services.audit import Origin
-from brokkr_common import __version__, logs
+from brokkr_common import __version__, extensions, logs
+from brokkr_common.extensions import ExtensionError
 from brokkr_common.loops import Loop
 from brokkr_common.settings import FILE_VARIABLE, SettingsError
 from brokkr_common.wire.agents import AgentCreate
@@ -155,7 +156,7 @@ def _run(command: Callable[[BrokerConfig], Awaitable[None]]) -> None:
         logs.configure(level=config.log.level, format=config.log.format, component="broker")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(command(config))  # type: ignore[arg-type]
-    except (SettingsError, errors.StartupError, errors.BrokerError) as e:
+    except (SettingsError, ExtensionError, errors.StartupError, errors.BrokerError) as e:
         click.echo(f"brokkr-broker: {e}", err=True)
         sys.exit(1)
     except (OSError, asyncpg.PostgresError) as e:
@@ -214,6 +215,7 @@ async def _serve(config: BrokerConfig) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     server.certificate_of(config.api)  # wrong files are found before anything is started
+    extensions.announce()
     async with _database(config, owner=True) as url:
         count = await asyncio.to_thread(migrate.migrate, url, config.database.schema)
         if count:

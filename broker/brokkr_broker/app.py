@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from aiohttp import web
@@ -24,6 +25,7 @@ from brokkr_broker.db import pool
 from brokkr_broker.db.batching import Batcher
 from brokkr_broker.events.bus import Bus
 from brokkr_broker.live.channels import Channels
+from brokkr_broker.live.handlers import Handlers
 from brokkr_broker.live.notices import Notices
 from brokkr_broker.live.stream import Stream
 from brokkr_broker.metrics import Metrics
@@ -35,11 +37,31 @@ from brokkr_broker.services.audit import Trail
 from brokkr_broker.services.configuration import Live
 from brokkr_broker.services.failures import Failures
 from brokkr_broker.services.keys import KeyRing
-from brokkr_common import telemetry
+from brokkr_common import extensions, telemetry
 
 _CLOSE_SECONDS = 5
 _HOT = {"/agents/{id}/target-state", "/agents/{id}/heartbeat", "/agents/{id}/events", "/healthz"}
 """What every agent asks every few seconds: the router tries paths in the order of their adding."""
+
+
+class _Telling:
+    """What is told while it happens, wired together."""
+
+    def __init__(self, db: pool.Executor) -> None:
+        told = functools.partial(event_rows.told, db)
+        self.channels = Channels(functools.partial(targets.serving, db))
+        self.stream = Stream(told)
+        self.handlers = Handlers(extensions.load("event_handlers"), told)
+        self.notices = Notices(
+            lambda texts: notice_rows.send(db, *texts),
+            subscribers=(self.channels.hear, self.stream.hear),
+        )
+        self.parts = (self.channels, self.stream, self.handlers, self.notices)
+
+    def stored(self, ids: Sequence[UUID]) -> None:
+        """These events are."""
+        self.notices.add("event", ids)
+        self.handlers.add(ids)
 
 
 @contextlib.asynccontextmanager
@@ -50,11 +72,7 @@ async def open_context(
     tracing = telemetry.start(config.telemetry, component="broker")
     db = await pool.connect(url, config.database, metrics.observe_query)
     trail = Trail(functools.partial(audit_rows.record, db))
-    channels = Channels(functools.partial(targets.serving, db))
-    stream = Stream(functools.partial(event_rows.told, db))
-    notices = Notices(
-        lambda texts: notice_rows.send(db, *texts), subscribers=(channels.hear, stream.hear)
-    )
+    telling = _Telling(db)
     context = Context(
         live=Live(config, environ),
         metrics=metrics,
@@ -65,19 +83,18 @@ async def open_context(
         trusted_proxies=[ip_network(network) for network in config.api.trusted_proxies],
         audit=trail,
         failures=Failures(trail),
-        reports=Batcher(functools.partial(events.record, db, told=notices.add)),
+        reports=Batcher(functools.partial(events.record, db, told=telling.stored)),
         heartbeats=Batcher(functools.partial(agents.record_heartbeats, db)),
         polls=Batcher(functools.partial(deployments.poll, db)),
         workers=Workers(limit=config.templates.workers, timeout=config.templates.timeout),
         sender=Sender([ip_network(network) for network in config.webhooks.blocked_networks]),
-        channels=channels,
-        stream=stream,
-        notices=notices,
+        channels=telling.channels,
+        stream=telling.stream,
+        notices=telling.notices,
         vault=functools.cache(functools.partial(keyfile.vault, config)),
     )
     running = [
-        asyncio.create_task(listener.run())
-        for listener in (_listen(context, url), channels, stream, notices)
+        asyncio.create_task(listener.run()) for listener in (_listen(context, url), *telling.parts)
     ]
     try:
         yield context

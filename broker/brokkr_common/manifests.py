@@ -82,14 +82,19 @@ def check(text: str, *, limits: Limits = Limits()) -> list[Identity]:
 
 def parse(text: str, *, limits: Limits = Limits()) -> list[Manifest]:
     """Return the manifests of a text, the items of a `List` in its place. Raises ManifestError."""
+    return [manifest for manifest, _ in locate(text, limits=limits)]
+
+
+def locate(text: str, *, limits: Limits = Limits()) -> list[tuple[Manifest, Identity]]:
+    """The manifests, each with the document that it comes from. Raises ManifestError."""
     found = iter(check(text, limits=limits))
-    manifests: list[Manifest] = []
+    manifests: list[tuple[Manifest, Identity]] = []
     try:
         for document in yaml.load_all(text, Loader=_Loader):
             if document is None:
                 continue
             identity = next(found)
-            manifests += _flatten(document, identity)
+            manifests += ((manifest, identity) for manifest in _flatten(document, identity))
     except (yaml.YAMLError, ValueError) as e:
         raise _translate(e, len(manifests) + 1) from e
     return manifests

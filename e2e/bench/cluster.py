@@ -35,15 +35,18 @@ _APPLY = {"Content-Type": "application/apply-patch+yaml"}
 class Bench:
     """One cluster, one broker, one agent with settings as they are by default."""
 
-    def __init__(self, cluster: clusters.Cluster, broker: Broker, folder: Path) -> None:
+    def __init__(
+        self, cluster: clusters.Cluster, broker: Broker, folder: Path, **settings: str
+    ) -> None:
         self.broker = broker
         self.cluster = cluster
         self.kubectl = Kubectl(str(assets.find("kubectl")), cluster.kubeconfig)
         defaults = {
-            "polling_interval": "0.2",
+            "polling_interval": "10",
             "resync_interval": "300",
             "deployment_health_interval": "60",
             "event_message_retry_delay": "5",
+            **settings,
         }
         kubeconfig = cluster.agent_kubeconfig
         self.agent = Agent(folder, broker, kubeconfig, "bench", log_level="info", **defaults)
@@ -169,7 +172,7 @@ def _span(requests: list[dict[str, Any]]) -> float:
 
 async def _bare(cluster: clusters.Cluster, count: int) -> float:
     """Seconds for the patches of the agent, a dry run of each and then each, 16 at a time."""
-    async with _api(cluster) as (http, server):
+    async with api(cluster) as (http, server):
         limit = asyncio.Semaphore(16)
 
         async def patch(path: str, body: str, dry_run: bool) -> None:
@@ -199,7 +202,7 @@ async def _bare(cluster: clusters.Cluster, count: int) -> float:
 async def _ready(cluster: clusters.Cluster, stacks: set[str]) -> None:
     """Until all these stacks are Ready. NB: a watch, since asking would be work for the cluster."""
     left = set(stacks)
-    async with _api(cluster) as (http, server):
+    async with api(cluster) as (http, server):
         path = f"{server}/apis/brokkr.io/v1/brokkrstacks"
         async with http.get(path, params={"watch": "true"}) as response:
             async for line in response.content:
@@ -213,7 +216,7 @@ async def _ready(cluster: clusters.Cluster, stacks: set[str]) -> None:
 
 async def _drift(bench: Bench, count: int) -> None:
     """Delete objects of the stack at once, and see when each is back."""
-    async with _api(bench.cluster) as (http, server):
+    async with api(bench.cluster) as (http, server):
         path = f"{server}/api/v1/namespaces/one/configmaps"
         async with http.get(path, params={"limit": "1"}) as response:
             version = (await response.json())["metadata"]["resourceVersion"]
@@ -247,7 +250,7 @@ async def _drift(bench: Bench, count: int) -> None:
         )
 
 
-class _api:
+class api:
     """A session with the API server as admin."""
 
     def __init__(self, cluster: clusters.Cluster) -> None:
@@ -270,7 +273,7 @@ class _api:
 
 
 @contextmanager
-def opened() -> Iterator[Bench]:
+def opened(**settings: str) -> Iterator[Bench]:
     folder = Path(tempfile.mkdtemp(prefix="brokkr-bench-"))
     folder.chmod(0o755)
     cluster = clusters.LocalCluster(folder / "cluster")
@@ -280,7 +283,7 @@ def opened() -> Iterator[Bench]:
         cluster.start()
         broker.start()
         broker.wait()
-        bench = Bench(cluster, broker, folder)
+        bench = Bench(cluster, broker, folder, **settings)
         yield bench
     finally:
         stop_all(*([bench.agent] if bench else []), broker)

@@ -10,7 +10,8 @@ import click
 import kopf
 import uvloop
 
-from brokkr_common import __version__, logs
+from brokkr_common import __version__, extensions, logs
+from brokkr_common.extensions import ExtensionError
 from brokkr_common.settings import SettingsError
 from brokkr_operator import config as settings
 from brokkr_operator.assembly import open_kube, open_runtime
@@ -37,9 +38,10 @@ def start() -> None:
     try:
         config = settings.load(os.environ)
         logs.configure(level=config.log.level, format=config.log.format, component="agent")
+        extensions.announce()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_start(config))
-    except (SettingsError, OperatorError) as e:
+    except (SettingsError, ExtensionError, OperatorError) as e:
         click.echo(f"brokkr-agent: {e}", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, asyncio.CancelledError):

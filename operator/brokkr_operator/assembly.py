@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from brokkr_common import extensions
 from brokkr_common.wire.channel import Topic
 from brokkr_operator.clients.broker import key
+from brokkr_operator.clients.broker.channel import Channel
 from brokkr_operator.clients.broker.client import Broker
 from brokkr_operator.clients.kube import access as kube_access
 from brokkr_operator.clients.kube.client import Kube
@@ -101,6 +103,9 @@ async def open_runtime(
         await broker.close()
 
 
+_SELDOM_SECONDS = 60.0
+
+
 @dataclass
 class _Parts:
     """The parts that others are made of, and the making of those."""
@@ -126,10 +131,16 @@ class _Parts:
             wake=self.queue.renew,
         )
         self.pull = Pull(self.broker, mirror, agent_id=self.agent_id)
+        self.channel = Channel(self.broker, self.agent_id, url=agent.ws_url)
         self.pods = Pods(self.kube, self.holdings, enabled=agent.deployment_health_enabled)
 
     def stacks(self) -> list[BrokkrStack]:
         return self.store.of(self.me)
+
+    def seldom(self) -> float:
+        """Seconds between polls for what the channel tells of."""
+        interval = float(self.agent.polling_interval)
+        return max(interval, _SELDOM_SECONDS) if self.channel.is_open else interval
 
     async def repair(self) -> None:
         if self.agent.install_crds:
@@ -166,7 +177,7 @@ class _Parts:
         runtime = Runtime(
             self.config, self.access, self.kube, self.broker, self.agent_id, self.store,
             self.queue, self.pull, outbox, health, worker, self.holdings, watches, self.pods,
-            self.errands(), self.repair,
+            self.errands(), self.channel, self.repair,
         )  # fmt: skip
         return runtime
 
@@ -206,7 +217,7 @@ class _Parts:
             delivered=lambda body: errands.saw("MODIFIED", body),
             lost=lambda: errands.wake(frozenset({Topic.WORK})),
         )
-        types = {"custom": custom.run, "build": build.run}
+        types = {"custom": custom.run, "build": build.run, **extensions.load("work_types")}
         errands = Errands(
             store,
             orders,
@@ -214,7 +225,7 @@ class _Parts:
             Runner(self.kube, self.source(), types, self.me, agent.concurrent_objects),
             Diagnostics(self.broker, self.kube, agent_id=self.agent_id, stacks=self.stacks),
             Deliveries(self.broker, self.receivers, agent_id=self.agent_id),
-            float(agent.polling_interval),
+            self.seldom,
             paused=lambda: self.pull.paused,
             repair=self.repair,
         )

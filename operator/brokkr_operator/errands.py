@@ -16,7 +16,7 @@ from brokkr_operator.sync.orders import Orders
 from brokkr_operator.sync.store import Store
 
 _CLAIMS_SECONDS = 1.0
-_SLOWEST = 30.0
+_SLOWEST = 10.0
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Errands:
     runner: Runner
     diagnostics: Diagnostics
     deliveries: Deliveries
-    interval: float
+    interval: Callable[[], float]
     paused: Callable[[], bool]
     repair: Callable[[], Awaitable[None]]
     ordering: Loop = field(init=False)
@@ -38,15 +38,15 @@ class Errands:
     delivering: Loop = field(init=False)
 
     def __post_init__(self) -> None:
-        def every(name: str, step: Callable[[], Awaitable[None]], interval: float) -> Loop:
-            return Loop(name, step, interval=interval, max_delay=min(_SLOWEST, 3 * interval))
+        def every(name: str, step: Callable[[], Awaitable[None]]) -> Loop:
+            return Loop(name, step, interval=self.interval, max_delay=_SLOWEST)
 
-        self.ordering = every("work orders", self._order, self.interval)
-        self.keeping = every("claims", self.results.flush, _CLAIMS_SECONDS)
-        self.diagnosing = every(
-            "diagnostics", self._unless_paused(self.diagnostics.run), self.interval
+        self.ordering = every("work orders", self._order)
+        self.keeping = Loop(
+            "claims", self.results.flush, interval=_CLAIMS_SECONDS, max_delay=_SLOWEST
         )
-        self.delivering = every("webhooks", self._unless_paused(self.deliveries.run), self.interval)
+        self.diagnosing = every("diagnostics", self._unless_paused(self.diagnostics.run))
+        self.delivering = every("webhooks", self._unless_paused(self.deliveries.run))
 
     async def _order(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from brokkr_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
+_RECORD_SECONDS = 60.0
 _GATHER_SECONDS = 0.2  # news of health come in flocks
 
 
@@ -56,20 +58,20 @@ class Runtime:
     watches: Watches
     pods: Pods
     errands: Errands
+    channel: Channel
     repair: Callable[[], Awaitable[None]]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     pulling: Loop = field(init=False)
     reporting: Loop = field(init=False)
     beating: Loop = field(init=False)
     telling: Loop = field(init=False)
-    channel: Channel = field(init=False)
     last_beat: datetime | None = None
     broker_error: str | None = "not connected yet"
     _changed: bool = False
+    _record_due: float = 0.0
 
     def __post_init__(self) -> None:
         agent = self.config.agent
-        self.channel = Channel(self.broker, self.agent_id, woken=self.woken, url=agent.ws_url)
         retry = float(agent.event_message_retry_delay)
         poll = float(agent.polling_interval)
         slowest = max(2.0, 3 * poll)
@@ -97,7 +99,7 @@ class Runtime:
         if agent.deployment_health_enabled:
             coroutines.append(self.telling.run())
         if not agent.ws_force_rest:
-            coroutines.append(self.channel.run())
+            coroutines.append(self.channel.run(self.woken))
         self.tasks += [asyncio.create_task(coroutine) for coroutine in coroutines]
 
     async def stop(self) -> None:
@@ -132,6 +134,8 @@ class Runtime:
 
     def woken(self, topics: frozenset[Topic]) -> None:
         """The broker says that there is something new."""
+        if Topic.AGENT in topics:
+            self._record_due = 0.0
         loops = {Topic.STATE: self.pulling, Topic.AGENT: self.beating}
         for topic in topics & loops.keys():
             loops[topic].wake()
@@ -152,18 +156,24 @@ class Runtime:
         try:
             await heartbeat.beat(self.broker, self.channel, self.agent_id)
             self.last_beat, self.broker_error = datetime.now(UTC), self.pull.last_error
-            record = await self.broker.get_agent(self.agent_id)
-            paused = record.status is not AgentStatus.ACTIVE
-            if paused != self.pull.paused:
-                self.pull.paused = paused
-                logger.info("paused by the broker" if paused else "active")
-                self.pulling.wake()
-                self.errands.resume()
+            if not self.channel.is_open or time.monotonic() >= self._record_due:
+                await self._read_record()
         except BrokerError as e:
             self.broker_error = str(e)
             await self._show()
             raise
         await self._show()
+
+    async def _read_record(self) -> None:
+        """Whether we are paused. The channel tells of a change; now and then we ask anyway."""
+        self._record_due = time.monotonic() + _RECORD_SECONDS
+        record = await self.broker.get_agent(self.agent_id)
+        paused = record.status is not AgentStatus.ACTIVE
+        if paused != self.pull.paused:
+            self.pull.paused = paused
+            logger.info("paused by the broker" if paused else "active")
+            self.pulling.wake()
+            self.errands.resume()
 
     async def _show(self) -> None:
         """Write the BrokkrAgent's status, if anything of it changed."""

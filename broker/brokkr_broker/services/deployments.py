@@ -11,7 +11,7 @@ from brokkr_broker.dal import deployments, stacks
 from brokkr_broker.db.pool import Executor
 from brokkr_broker.security.identity import Identity, Role
 from brokkr_broker.services import stacks as stack_service
-from brokkr_common import manifests
+from brokkr_common import extensions, manifests
 from brokkr_common.wire.deployments import (
     DeploymentCreate,
     DeploymentObject,
@@ -56,9 +56,9 @@ async def _check(text: str, *, may_be_empty: bool, title: str, code: str) -> Non
     """Refuse what no agent could apply. A marker may be empty; its text is never applied."""
     try:
         if len(text) > _INLINE_BYTES:  # NB: keeps the event loop free
-            found = await asyncio.to_thread(manifests.check, text)
+            found = await asyncio.to_thread(extensions.check, text)
         else:
-            found = manifests.check(text)
+            found = extensions.check(text)
     except manifests.ManifestError as e:
         where = {"document": e.document, "line": e.line}
         problem: dict[str, Any] = {"path": "/yaml_content", "message": str(e), **where}

@@ -31,11 +31,11 @@ def report(agent_id: UUID, event: EventCreate, *, idempotency_key: str | None) -
 
 
 async def record(
-    db: Executor, reports: Sequence[Report], *, told: Callable[[str, Sequence[UUID]], None]
+    db: Executor, reports: Sequence[Report], *, told: Callable[[Sequence[UUID]], None]
 ) -> list[AgentEvent | Exception]:
     """For a Batcher: store many reports in one statement, and answer each."""
     stored = await events.record(db, reports)
-    told("event", list(stored))
+    told(list(stored))
     return [_answer(item, stored.get(item.id) or await events.get(db, item.id)) for item in reports]
 
 

@@ -3,12 +3,15 @@
 Source: kubernetes-sigs/cli-utils, pkg/kstatus/status (rules, not code).
 """
 
+import copy
+import functools
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from brokkr_common import extensions
 from brokkr_operator.resources import objects
 from brokkr_operator.resources.objects import Object
 
@@ -41,13 +44,30 @@ def judge(obj: Object) -> Verdict:
     if observed is not None and observed < obj["metadata"].get("generation", 0):
         return Verdict(Health.PROGRESSING, "its controller has not seen the change yet")
     group, _ = objects.split_api_version(obj["apiVersion"])
+    if added := _added().get((group, obj["kind"])):
+        return _asked(added, obj)
     rule = _RULES.get((group, obj["kind"]), _by_conditions)
     return rule(obj.get("spec") or {}, status)
 
 
+@functools.cache
+def _added() -> dict[tuple[str, str], Callable[[Object], Verdict]]:
+    """Rules of extensions, which go before ours; their names are `Kind.group`, or `Kind`."""
+    found = extensions.load("health_rules")
+    return {(name.partition(".")[2], name.partition(".")[0]): rule for name, rule in found.items()}
+
+
+def _asked(rule: Callable[[Object], Verdict], obj: Object) -> Verdict:
+    try:
+        verdict = rule(copy.deepcopy(obj))
+        return Verdict(Health(verdict.health), str(verdict.message))
+    except Exception as e:
+        return Verdict(Health.UNKNOWN, f"its health rule failed: {type(e).__name__}: {e}")
+
+
 def changes(group: str, kind: str) -> bool:
     """Whether objects of this kind have a health that changes by itself."""
-    return (group, kind) not in _STATIC
+    return (group, kind) in _added() or (group, kind) not in _STATIC
 
 
 def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:

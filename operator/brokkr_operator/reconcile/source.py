@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from brokkr_common import manifests
+from brokkr_common import extensions, manifests
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import KubeUnavailable, PayloadMissing, StackError, UnknownKind
 from brokkr_operator.reconcile import plan
@@ -82,9 +82,9 @@ class Source:
         """Raises StackError."""
         try:
             if len(text) <= _QUICK_BYTES:
-                return manifests.parse(text, limits=self._limits)
+                return extensions.parse(text, limits=self._limits)
             # NB: so that a large text does not keep the event loop from its probes
-            return await asyncio.to_thread(manifests.parse, text, limits=self._limits)
+            return await asyncio.to_thread(extensions.parse, text, limits=self._limits)
         except manifests.ManifestError as e:
             raise StackError(str(e), reason=Reason.INVALID_MANIFEST, stalled=True) from e
 

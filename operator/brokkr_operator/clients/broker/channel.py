@@ -23,20 +23,18 @@ _decode = msgspec.json.Decoder(Wake).decode
 
 
 class Channel:
-    """`woken` hears topics: those of a wake-up, and all of them when the channel opens."""
+    """`url`: where it is, if not at the broker's address."""
 
     def __init__(
         self,
         broker: Broker,
         agent_id: UUID,
         *,
-        woken: Callable[[frozenset[Topic]], None],
         url: str | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._broker = broker
         self._agent_id = agent_id
-        self._woken = woken
         self._url = url
         self._jitter = jitter
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -55,14 +53,14 @@ class Channel:
             return False
         return True
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, woken: Callable[[frozenset[Topic]], None]) -> None:
+        """Until cancelled. `woken` hears topics: of a wake-up, and all when the channel opens."""
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
             began = loop.time()
             try:
-                within = await self._serve()
+                within = await self._serve(woken)
             except BrokerError as e:
                 within = None
                 level = logging.INFO if failures else logging.WARNING
@@ -74,18 +72,18 @@ class Channel:
             failures += 1
             await asyncio.sleep(delay * self._jitter())
 
-    async def _serve(self) -> float | None:
+    async def _serve(self, woken: Callable[[frozenset[Topic]], None]) -> float | None:
         """One connection, to its end. Returns within how many seconds to come back, if told."""
         self._socket = socket = await self._broker.open_channel(self._agent_id, self._url)
         metrics.channel.set(1)
         logger.info("channel open")
         reason = ""
         try:
-            self._woken(frozenset(Topic))
+            woken(frozenset(Topic))
             while not socket.closed:
                 message = await socket.receive()
                 if message.type is aiohttp.WSMsgType.TEXT:
-                    self._hear(message.data)
+                    woken(_topics(message.data))
                 elif message.type is aiohttp.WSMsgType.CLOSE:
                     reason = message.extra or ""
         finally:
@@ -95,14 +93,14 @@ class Channel:
         logger.info("channel ended", extra={"code": socket.close_code, "reason": reason})
         return _seconds(reason) if socket.close_code == Close.GOING_AWAY else None
 
-    def _hear(self, text: str) -> None:
-        try:
-            wake = _decode(text)
-        except msgspec.MsgspecError:
-            return  # something of a newer broker
-        known = frozenset(Topic(topic) for topic in wake.topics if topic in set(Topic))
-        if known:
-            self._woken(known)
+
+def _topics(text: str) -> frozenset[Topic]:
+    """What of a frame we know; there may be more of a newer broker."""
+    try:
+        wake = _decode(text)
+    except msgspec.MsgspecError:
+        return frozenset()
+    return frozenset(topic for topic in Topic if topic in wake.topics)
 
 
 def _seconds(reason: str) -> float | None:
