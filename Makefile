@@ -56,8 +56,8 @@ demo: setup  ## from nothing to a running stack, with a cluster of its own
 demo-down: setup  ## stop what the demo left running
 	@$(BIN)/python deploy/demo/demo.py down
 
-bench: setup  ## measure the budgets (needs wrk)
-	@$(BIN)/python e2e/bench/bench.py
+bench: setup cluster  ## measure the budgets (needs wrk); ARGS="rest --json new.json --compare old.json"
+	@$(BIN)/python e2e/bench/bench.py $(ARGS)
 
 lock: setup  ## pin the requirements anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

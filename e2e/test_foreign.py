@@ -105,7 +105,7 @@ def test_deleting_our_resources_leaves_every_workload_running(
 
     definition = kubectl.get("crd", "brokkrstacks.brokkr.io")["metadata"]["uid"]
     kubectl.run("delete", "crd", "brokkrstacks.brokkr.io", "--wait=false")
-    eventually(lambda: _made_anew(kubectl, definition))
+    eventually(lambda: _made_anew(kubectl, definition), seconds=60)
     eventually(lambda: kubectl.stack(stack))
     wait_applied(kubectl, stack, pushed["sequence_id"])
     assert _uids(kubectl, unique) == before

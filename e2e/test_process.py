@@ -16,7 +16,7 @@ from harness import Agent, Broker, Kubectl, deployed, eventually, free_port, wai
 
 def test_four_endpoints_for_whoever_looks_after_it(agent: Agent) -> None:
     assert agent.probe("healthz").text == "OK"
-    assert agent.probe("readyz").status_code == 200
+    eventually(lambda: agent.probe("readyz").status_code == 200)
     health = agent.probe("health").json()
     assert health["status"] == "healthy"
     assert health["kubernetes"] == {"connected": True}

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -209,6 +210,14 @@ async def _migrate(config: BrokerConfig) -> None:
         click.echo(f"{count} migrations applied")
 
 
+def _raise_file_limit() -> None:
+    """Every channel is an open file, and a usual soft limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def _serve(config: BrokerConfig) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -216,6 +225,7 @@ async def _serve(config: BrokerConfig) -> None:
         loop.add_signal_handler(number, stop.set)
     server.certificate_of(config.api)  # wrong files are found before anything is started
     extensions.announce()
+    _raise_file_limit()
     async with _database(config, owner=True) as url:
         count = await asyncio.to_thread(migrate.migrate, url, config.database.schema)
         if count:

@@ -1,11 +1,13 @@
-"""`make bench`: the budgets of the REST API, measured with wrk against `brokkr-broker serve`.
+"""`make bench`: the budgets, measured: REST, channels, propagation, an agent in its cluster.
 
-The broker, its embedded Postgres (durable) and wrk share this machine. CPU per request is that of
-broker and Postgres together, and the figure to trust on a busy machine. Statements are counted by
-Postgres: a statement outside a transaction is a transaction of its own.
+REST is measured with wrk against `brokkr-broker serve`. The broker, its embedded Postgres (durable)
+and wrk share this machine. CPU per request is that of broker and Postgres together, and the figure
+to trust on a busy machine. Statements are counted by Postgres: a statement outside a transaction is
+a transaction of its own.
 """
 
 import argparse
+import asyncio
 import json
 import re
 import shutil
@@ -22,7 +24,11 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness import Broker
+import channels
+import cluster
+import propagation
+
+from harness import Broker, stop_all
 
 YAML = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{0}}}\ndata: {{text: '{1}'}}\n"
 
@@ -117,12 +123,8 @@ def run(bench: Bench) -> None:
     bench.measure("heartbeat, with history", heartbeat, method="POST", budget="within 25 %")
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=int, default=5)
-    arguments.add_argument("--connections", type=int, default=32)
-    arguments.add_argument("--json", type=Path, help="write the rows there as well")
-    options = arguments.parse_args()
+def rest(seconds: int, connections: int) -> list[dict[str, Any]]:
+    """The REST API."""
     if not shutil.which("wrk"):
         sys.exit("bench: wrk is missing (Debian: apt-get install wrk)")
     folder = Path(tempfile.mkdtemp(prefix="brokkr-bench-"))
@@ -133,16 +135,76 @@ def main() -> None:
         print(f"start to ready, empty data directory: {started:.2f} s")
         rss = psutil.Process(broker.pid).memory_info().rss / 2**20
         print(f"broker idle: {rss:.0f} MiB RSS (budget 100)\n\n{_head()}", flush=True)
-        bench = Bench(broker, options.seconds, options.connections)
+        bench = Bench(broker, seconds, connections)
         run(bench)
         rss = psutil.Process(broker.pid).memory_info().rss / 2**20
         print(f"\nbroker after all that: {rss:.0f} MiB RSS")
-        if options.json:
-            options.json.write_text(json.dumps(bench.rows, indent=2))
+        return bench.rows
     finally:
-        if broker.running():
-            broker.kill(15)
+        stop_all(broker)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def in_cluster(quiet_seconds: int) -> list[dict[str, Any]]:
+    """One agent and its API server."""
+    with cluster.opened() as bench:
+        cluster.run(bench, quiet_seconds)
+        return bench.rows
+
+
+def propagate(pushes: int) -> list[dict[str, Any]]:
+    """From push to object and event: with the channel, and with polling alone."""
+    rows = []
+    for what, count, settings in (
+        ("with the channel", pushes, {}),
+        ("polling alone, every 10 s", max(5, pushes // 20), {"ws_force_rest": "true"}),
+    ):
+        with cluster.opened(**settings) as bench:
+            row = {"what": what, "pushes": count, **asyncio.run(propagation.measure(bench, count))}
+        rows.append(row)
+        print(", ".join(f"{k.replace('_', ' ')} {v}" for k, v in row.items()), flush=True)
+    return rows
+
+
+def compare(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Every figure that both runs have, and how it changed."""
+    for section, rows in new.items():
+        before = {row["what"]: row for row in old.get(section, [])}
+        for row in rows:
+            for name, value in row.items():
+                was = before.get(row["what"], {}).get(name)
+                if isinstance(value, int | float) and isinstance(was, int | float) and was:
+                    change = f"{value / was - 1:+.0%}"
+                    print(f"{section}: {row['what']}: {name} {was} -> {value} ({change})")
+
+
+def main() -> None:
+    sections: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
+        "rest": lambda o: rest(o.seconds, o.connections),
+        "channels": lambda o: channels.run(tuple(o.agents)),
+        "propagation": lambda o: propagate(o.pushes),
+        "cluster": lambda o: in_cluster(o.quiet_seconds),
+    }
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("sections", nargs="*", help=f"some of {', '.join(sections)}")
+    arguments.add_argument("--seconds", type=int, default=5, help="of each REST measurement")
+    arguments.add_argument("--connections", type=int, default=32)
+    arguments.add_argument("--agents", type=int, nargs="+", default=[1000, 10_000])
+    arguments.add_argument("--pushes", type=int, default=200)
+    arguments.add_argument("--quiet-seconds", type=int, default=0, help="100 stacks, no change")
+    arguments.add_argument("--json", type=Path, help="write the rows there as well")
+    arguments.add_argument("--compare", type=Path, help="with the rows of an earlier run")
+    options = arguments.parse_args()
+    rows = {}
+    for name in options.sections or sections:
+        if name not in sections:
+            arguments.error(f"{name} is none of {', '.join(sections)}")
+        print(f"\n== {name}", flush=True)
+        rows[name] = sections[name](options)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2))
+    if options.compare:
+        compare(json.loads(options.compare.read_text()), rows)
 
 
 def _script(pak: str, *, method: str = "GET", body: Any = None, tag: str | None = None) -> str:
