@@ -5,6 +5,7 @@ elsewhere.
 """
 
 import asyncio
+import functools
 import socket
 import ssl
 from collections.abc import Sequence
@@ -33,6 +34,12 @@ class Outcome(NamedTuple):
         return self.status is not None and 200 <= self.status < 300
 
 
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """What the system trusts, and SSL_CERT_FILE. NB: reading that takes 40 ms."""
+    return ssl.create_default_context()
+
+
 class Forbidden(OSError):
     """The address lies in a network that `webhooks.blocked_networks` names."""
 
@@ -46,7 +53,7 @@ class Sender:
             limit=0,
             resolver=_Resolver(blocked),
             ttl_dns_cache=30,
-            ssl=ssl.create_default_context(),  # what the system trusts, and SSL_CERT_FILE
+            ssl=_trusted(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()

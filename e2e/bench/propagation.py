@@ -6,6 +6,7 @@ idle machine. Visible is what a watch of the API server shows; stored is what th
 
 import asyncio
 import json
+import random
 import time
 from typing import Any
 
@@ -15,8 +16,8 @@ from cluster import Bench, api
 from harness import wait_applied
 
 
-async def measure(bench: Bench, pushes: int) -> dict[str, Any]:
-    """Milliseconds: p50, p95 and p99 of both."""
+async def measure(bench: Bench, pushes: int, *, pause: float) -> dict[str, Any]:
+    """Milliseconds: p50, p95 and p99 of both. Up to `pause` seconds between two pushes."""
     broker = bench.broker
     stack = broker.stack(f"propagation-{time.monotonic_ns()}")
     broker.ask("POST", f"/agents/{bench.agent.id}/labels", stack)
@@ -49,7 +50,7 @@ async def measure(bench: Bench, pushes: int) -> dict[str, Any]:
             told = stored.setdefault(made["id"], loop.create_future())
             await asyncio.wait_for(asyncio.gather(seen, told), 60)
             times.append((seen.result() - started, told.result() - started))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(random.random() * pause)
         for task in reading:
             task.cancel()
     broker.ask("DELETE", f"/stacks/{stack}")
