@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import functools
+import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,8 @@ from brokkr_broker.services.configuration import Live
 from brokkr_broker.services.failures import Failures
 from brokkr_broker.services.keys import KeyRing
 from brokkr_common import extensions, telemetry
+
+logger = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 5
 _HOT = {"/agents/{id}/target-state", "/agents/{id}/heartbeat", "/agents/{id}/events", "/healthz"}
@@ -94,7 +97,7 @@ async def open_context(
         vault=functools.cache(functools.partial(keyfile.vault, config)),
     )
     running = [
-        asyncio.create_task(listener.run()) for listener in (_listen(context, url), *telling.parts)
+        asyncio.create_task(_forever(part.run)) for part in (_listen(context, url), *telling.parts)
     ]
     try:
         yield context
@@ -110,6 +113,16 @@ async def open_context(
         await trail.close()
         await _close(db)
         await asyncio.to_thread(tracing.close)
+
+
+async def _forever(run: Callable[[], Awaitable[None]]) -> None:
+    """A bug in one of these must not leave all agents without wake-ups."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            logger.exception("a listener ended, and is started again")
+            await asyncio.sleep(1)
 
 
 def _listen(context: Context, url: str) -> Bus:

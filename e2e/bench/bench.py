@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import channels
 import cluster
+import far
 import propagation
 
 from harness import Broker, stop_all
@@ -36,7 +37,9 @@ YAML = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{0}}}\ndata: {{text:
 class Bench:
     """One broker with one agent that serves ten stacks of 1.2 kB each."""
 
-    def __init__(self, broker: Broker, seconds: int, connections: int) -> None:
+    def __init__(
+        self, broker: Broker, seconds: int, connections: int, socket: str | None = None
+    ) -> None:
         self.broker = broker
         self.seconds = seconds
         self.connections = connections
@@ -45,7 +48,7 @@ class Bench:
         self.stacks = [broker.stack(f"bench-{i}", agent_id=self.agent) for i in range(10)]
         for number, stack in enumerate(self.stacks):
             self.object = broker.push(stack, YAML.format(number, "x" * 1130))["id"]
-        self.socket = str(broker.folder / "data" / "run")
+        self.socket = socket or str(broker.folder / "data" / "run")
 
     def measure(
         self, name: str, path: str, *, pak: str = "", budget: str = "", **request: Any
@@ -65,8 +68,8 @@ class Bench:
         row = {
             "what": name,
             "requests_per_second": round(requests / self.seconds),
-            "p50_ms": _milliseconds(_find(r"50%\s+(\S+)", out)),
-            "p99_ms": _milliseconds(_find(r"99%\s+(\S+)", out)),
+            "p50_ms": _milliseconds(_find(r"^ +50% +(\S+)", out)),
+            "p99_ms": _milliseconds(_find(r"^ +99% +(\S+)", out)),
             "cpu_ms": round(cpu * 1000 / max(requests, 1), 3),
             "statements": round(statements / max(requests, 1), 2),
             "failures": failures,
@@ -185,6 +188,7 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> None:
 def main() -> None:
     sections: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
         "rest": lambda o: rest(o.seconds, o.connections),
+        "far": lambda o: far.run(lambda b, s: Bench(b, o.seconds, o.connections, s)),
         "channels": lambda o: channels.run(tuple(o.agents)),
         "propagation": lambda o: propagate(o.pushes),
         "cluster": lambda o: in_cluster(o.quiet_seconds),
@@ -222,7 +226,7 @@ def _script(pak: str, *, method: str = "GET", body: Any = None, tag: str | None 
 
 
 def _find(pattern: str, text: str, default: str = "") -> str:
-    found = re.search(pattern, text)
+    found = re.search(pattern, text, re.MULTILINE)
     return found[1] if found else default
 
 

@@ -141,6 +141,7 @@ RETURNING id;
 -- Claims that have run out, and may be tried again: the failed attempt counts.
 UPDATE work_orders
    SET status = 'PENDING', retry_count = retry_count + 1, claimed_by = NULL, claimed_at = NULL,
+       failed_by = claimed_by, failed_attempt = attempt,
        last_error = 'the claim timed out', last_error_at = now()
  WHERE id IN (SELECT id FROM work_orders
                WHERE status = 'CLAIMED' AND retry_count < max_retries

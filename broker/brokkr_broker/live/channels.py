@@ -77,7 +77,8 @@ class Channels:
                 self._asked.set()
             case "agents":
                 kinds, _, ids = text.partition(":")
-                topics = frozenset(Topic(kind) for kind in kinds.split("+"))
+                # NB: a newer broker beside us may name kinds that we do not know.
+                topics = frozenset(topic for topic in Topic if topic in kinds.split("+"))
                 self.wake(map(UUID, ids.split(",")), topics)
             case "key":
                 for peer in [p for p in self._peers.values() if p.key_hash == text]:

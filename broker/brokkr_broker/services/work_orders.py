@@ -29,6 +29,7 @@ _BOUNDS = {
     "backoff_seconds": (1, 2**31 - 1),
     "claim_timeout_seconds": (1, 2**31 - 1),
 }
+TIMED_OUT = "the claim timed out"
 _UNKNOWN = "Unknown error"
 
 
@@ -157,7 +158,8 @@ async def complete(
         order = locked.order
         if _is_repeated_failure(locked, done, identity):
             return RetryScheduled()
-        _require_holder(order, done, identity)
+        if not _is_late_success(locked, done, identity):
+            _require_holder(order, done, identity)
         message = done.message if done.success else done.message or _UNKNOWN
         if not done.success and done.retryable and order.retry_count < order.max_retries:
             await work_orders.retry(connection, order_id, error=message or _UNKNOWN)
@@ -189,6 +191,19 @@ def _is_repeated_failure(locked: Locked, done: Completion, identity: Identity) -
         and locked.failed_by == identity.id
         and locked.failed_attempt == locked.order.attempt
         and done.attempt in (None, locked.failed_attempt)
+    )
+
+
+def _is_late_success(locked: Locked, done: Completion, identity: Identity) -> bool:
+    """The claim has run out, but nobody has taken the order since: the work is done, once."""
+    order = locked.order
+    return (
+        done.success
+        and order.status is WorkOrderStatus.PENDING
+        and order.last_error == TIMED_OUT
+        and identity.id is not None
+        and locked.failed_by == identity.id
+        and done.attempt == order.attempt == locked.failed_attempt
     )
 
 

@@ -80,9 +80,13 @@ class Orders:
 
     async def _claim(self, pending: list[wire.WorkOrder]) -> None:
         room = self._limit - sum(not order.ended for order in self._own())
+        # NB: a result that came too late still counts, as long as nobody begins anew.
+        told = {order.order_id for order in self._own() if order.ended and not order.delivered}
         for order in pending:
             if room <= 0:
                 return
+            if str(order.id) in told:
+                continue
             try:
                 claimed = await self._broker.claim_order(order.id, self._agent_id)
             except BrokerError as e:

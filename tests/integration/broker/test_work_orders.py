@@ -153,6 +153,31 @@ async def test_a_slow_first_agent_cannot_end_the_work_of_a_second(broker: Runnin
     assert (status, problem["code"]) == (409, "work_order_attempt_stale")
 
 
+async def test_a_success_that_comes_late_counts_while_nobody_else_has_begun(
+    broker: RunningBroker,
+) -> None:
+    agent_id, agent = await broker.agent()
+    other_id, other = await broker.agent()
+    order_id = await order(broker, target_agent_ids=[agent_id, other_id])
+    await claim(agent, agent_id, order_id)
+    await hurry(broker, order_id)
+    assert (await complete(other, order_id, True, attempt=1))[0] == 409
+    assert (await complete(agent, order_id, True))[0] == 403, "only with its attempt"
+    assert (await complete(agent, order_id, False, attempt=1))[0] == 202, "counted already"
+    status, entry = await complete(agent, order_id, True, message="done", attempt=1)
+    assert (status, entry["success"], entry["claimed_by"]) == (200, True, agent_id)
+    assert (await claim(other, other_id, order_id))[0] == 404
+
+
+async def test_a_failure_that_was_told_is_not_turned_into_a_success(broker: RunningBroker) -> None:
+    agent_id, agent = await broker.agent()
+    order_id = await order(broker, target_agent_ids=[agent_id])
+    await claim(agent, agent_id, order_id)
+    await complete(agent, order_id, False, message="x", attempt=1)
+    await hurry(broker, order_id)
+    assert (await complete(agent, order_id, True, attempt=1))[0] == 409
+
+
 async def test_an_own_earlier_attempt_is_stale_as_well(broker: RunningBroker) -> None:
     agent_id, agent = await broker.agent()
     order_id = await order(broker, target_agent_ids=[agent_id])
