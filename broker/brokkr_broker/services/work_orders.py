@@ -199,7 +199,7 @@ def _is_late_success(locked: Locked, done: Completion, identity: Identity) -> bo
     order = locked.order
     return (
         done.success
-        and order.status is WorkOrderStatus.PENDING
+        and order.status == WorkOrderStatus.PENDING
         and order.last_error == TIMED_OUT
         and identity.id is not None
         and locked.failed_by == identity.id
