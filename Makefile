@@ -37,7 +37,7 @@ format: setup  ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 test: check cluster  ## everything, on real Postgres and a real API server
-	$(BIN)/pytest -q tests/histories tests/integration e2e
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/integration e2e tests/histories
 
 e2e: setup cluster  ## the stories on a real cluster alone
 	$(BIN)/pytest -q e2e

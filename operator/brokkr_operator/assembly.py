@@ -224,7 +224,12 @@ class _Parts:
             results,
             Runner(self.kube, self.source(), types, self.me, agent.concurrent_objects),
             Diagnostics(self.broker, self.kube, agent_id=self.agent_id, stacks=self.stacks),
-            Deliveries(self.broker, self.receivers, agent_id=self.agent_id),
+            Deliveries(
+                self.broker,
+                self.receivers,
+                agent_id=self.agent_id,
+                again=lambda delay: errands.wake_after(Topic.WEBHOOK, delay),
+            ),
             self.seldom,
             paused=lambda: self.pull.paused,
             repair=self.repair,

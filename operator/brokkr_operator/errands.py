@@ -1,5 +1,6 @@
 """What an agent does besides keeping stacks: work orders, diagnostics, webhook deliveries."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,11 +43,13 @@ class Errands:
             return Loop(name, step, interval=self.interval, max_delay=_SLOWEST)
 
         self.ordering = every("work orders", self._order)
-        self.keeping = Loop(
-            "claims", self.results.flush, interval=_CLAIMS_SECONDS, max_delay=_SLOWEST
-        )
+        self.keeping = Loop("claims", self._keep, interval=_CLAIMS_SECONDS, max_delay=_SLOWEST)
         self.diagnosing = every("diagnostics", self._unless_paused(self.diagnostics.run))
         self.delivering = every("webhooks", self._unless_paused(self.deliveries.run))
+
+    async def _keep(self) -> None:
+        await self.results.flush()
+        await self.orders.retire()
 
     async def _order(self) -> None:
         try:
@@ -76,6 +79,9 @@ class Errands:
         }
         for topic in topics & loops.keys():
             loops[topic].wake()
+
+    def wake_after(self, topic: Topic, delay: float) -> None:
+        asyncio.get_running_loop().call_later(delay, self.wake, frozenset({topic}))
 
     def resume(self) -> None:
         """The agent was paused, and is not any more."""

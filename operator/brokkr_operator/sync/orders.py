@@ -57,7 +57,6 @@ class Orders:
     async def run(self) -> None:
         """Raises BrokerError, KubeError."""
         await self._load()
-        await self._retire()
         found = await self._broker.pending_orders(self._agent_id)
         held = [order for order in found if order.status is WorkOrderStatus.CLAIMED]
         for order in held:
@@ -126,7 +125,8 @@ class Orders:
             logger.info("work order taken away", extra={"order": order.order_id})
             await self._patch(order, {"spec": {"cancelled": True}})
 
-    async def _retire(self) -> None:
+    async def retire(self) -> None:
+        """Remove the resources of what has ended and was told, once their time is up."""
         for order in self._own():
             finished = order.moment("finishedAt")
             if not order.ended or not order.delivered or not finished:

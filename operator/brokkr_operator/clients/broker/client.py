@@ -14,7 +14,7 @@ from brokkr_common.wire.deployments import TargetObject
 from brokkr_common.wire.diagnostics import DiagnosticRequest, DiagnosticSubmit
 from brokkr_common.wire.events import AgentEvent, EventCreate
 from brokkr_common.wire.health import HealthReport
-from brokkr_common.wire.webhooks import DeliveryResult, PendingDelivery
+from brokkr_common.wire.webhooks import DeliveryOutcome, DeliveryResult, PendingDelivery
 from brokkr_common.wire.work_orders import Claim, Completion, Renewal, WorkOrder
 from brokkr_operator.errors import BrokerError
 
@@ -109,8 +109,9 @@ class Broker:
         path = f"/api/v1/agents/{agent_id}/webhooks/pending"
         return await self._read(list[PendingDelivery], "GET", path)
 
-    async def report_delivery(self, delivery_id: UUID, result: DeliveryResult) -> None:
-        await self._call("POST", f"/api/v1/webhook-deliveries/{delivery_id}/result", body=result)
+    async def report_delivery(self, delivery_id: UUID, result: DeliveryResult) -> DeliveryOutcome:
+        path = f"/api/v1/webhook-deliveries/{delivery_id}/result"
+        return await self._read(DeliveryOutcome, "POST", path, body=result)
 
     async def open_channel(
         self, agent_id: UUID, url: str | None
