@@ -52,6 +52,7 @@ class Context:
     stream: Stream
     notices: Notices
     vault: Callable[[], Vault]
+    ping: "asyncio.Future[bool] | None" = None
     webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     states: StateCache = field(default_factory=StateCache)

@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from brokkr_broker import errors
 from brokkr_broker.api import access, openapi, responses
 from brokkr_broker.api.route import Route
-from brokkr_broker.context import CONTEXT
+from brokkr_broker.context import CONTEXT, Context
 from brokkr_broker.dal import agents, deployments, keys, stacks
 from brokkr_broker.db.pool import Executor
 from brokkr_broker.metrics import state
@@ -30,17 +30,30 @@ async def healthz(_request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
-    try:
-        async with asyncio.timeout(_READY_SECONDS):
-            writable = await keys.ping(context.db)
-    except Exception as e:
-        raise errors.Unavailable from e
-    if not writable:
+    if not await _is_writable(context):
         await context.db.expire_connections()  # the one that does may be at the same address now
         raise errors.Unavailable("the database takes no writes")
     if context.stopping.is_set():
         raise errors.Unavailable("shutting down")
     return responses.text("Ready")
+
+
+async def _is_writable(context: Context) -> bool:
+    """Whether the database takes writes. Raises Unavailable where it does not say so in time.
+
+    NB: the driver may take its whole patience to give up on a statement, so that is not waited for;
+    probes that come meanwhile wait for the same answer.
+    """
+    if context.ping is None or context.ping.done():
+        context.ping = asyncio.ensure_future(keys.ping(context.db))
+        context.ping.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait({context.ping}, timeout=_READY_SECONDS)
+    if not context.ping.done():
+        raise errors.Unavailable
+    try:
+        return context.ping.result()
+    except Exception as e:
+        raise errors.Unavailable from e
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -57,6 +57,18 @@ async def test_frozen(database: str) -> None:
         await agent.ask("POST", f"/agents/{agent_id}/heartbeat")
 
 
+async def test_readiness_has_less_patience_than_the_driver(database: str) -> None:
+    async with relayed(database) as (relay, url), running_broker(url) as broker:
+        assert (await broker.root.call("GET", "/readyz"))[0] == 200
+        relay.freeze()
+        async with asyncio.timeout(5):  # NB: a statement may take ten seconds by default
+            probes = [broker.root.call("GET", "/readyz") for _ in range(5)]
+            answers = await asyncio.gather(*probes)
+        assert {(status, body["code"]) for status, body, _ in answers} == {(503, "unavailable")}
+        relay.thaw()
+        await until_well(broker)
+
+
 async def test_connections_that_break(database: str) -> None:
     async with relayed(database) as (relay, url), running_broker(url, config=CONFIG) as broker:
         for _ in range(5):
