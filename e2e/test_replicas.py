@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -34,9 +35,9 @@ def pair(make_agent: Callable[..., Agent]) -> Iterator[tuple[Agent, Agent]]:
 def test_the_leader_is_killed_again_and_again(
     broker: Broker, pair: tuple[Agent, Agent], kubectl: Kubectl, unique: str
 ) -> None:
-    # Given a stack that gets a new version before and after each death of the leader
+    # Given a stack that gets a new version before and after each death of the leader, and work
     stack = broker.stack(unique, agent_id=pair[0].id)
-    pushed = []
+    pushed, orders = [], []
     for number in range(KILLS):
         text = m.bundle(
             m.config_map(unique, "default", str(number)),
@@ -44,6 +45,9 @@ def test_the_leader_is_killed_again_and_again(
         )
         pushed.append(broker.push(stack, text))
         leader = eventually(lambda: next((a for a in pair if a.leads()), None))
+        job = m.job(f"{unique}-job-{number}", "default", "example.com/a")
+        body = {"work_type": "custom", "yaml_content": job}
+        orders.append(broker.ask("POST", "/work-orders", body | _for(pair[0]))["id"])
         leader.kill(signal.SIGKILL if number % 2 else signal.SIGTERM)
         pushed.append(broker.push(stack, text.replace(f"'{number}'", f"'{number}b'")))
         # Then the other one takes over
@@ -53,6 +57,9 @@ def test_the_leader_is_killed_again_and_again(
         leader.wait()
     # and nothing is left behind, missing, or told twice
     wait_reported(broker, pair[0], pushed[-1]["id"])
+    for order in orders:
+        entry = eventually(lambda order=order: _log(broker, order))
+        assert (entry["success"], entry["attempt"]) == (True, 1), entry
     told = [e["deployment_object_id"] for e in broker.events(pair[0].id)]
     assert len(told) == len(set(told))
     names = kubectl.run("-n", "default", "get", "configmap", "-o", "name").split()
@@ -99,3 +106,12 @@ def test_one_stack_is_served_by_two_agents_of_one_cluster_but_applied_by_one(
     assert "belongs to agent" in broker.events(second.id, pushed["id"])[0]["message"]
     live = kubectl.get("-n", "default", "configmap", unique)["metadata"]
     assert live["annotations"]["brokkr.io/owner-id"] == first.id
+
+
+def _for(agent: Agent) -> dict[str, object]:
+    return {"targeting": {"agent_ids": [agent.id]}}
+
+
+def _log(broker: Broker, order: str) -> Any:
+    found = broker.call("GET", f"/work-order-log/{order}")
+    return found.json() if found.ok else None

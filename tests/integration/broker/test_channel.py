@@ -219,6 +219,27 @@ async def test_what_was_missed_while_the_database_was_away_is_told_afterwards(
             await woken(socket, "state", seconds=15)
 
 
+async def test_a_peer_that_died_without_a_word_is_gone_within_a_minute(
+    broker: RunningBroker,
+) -> None:
+    agent_id, agent = await broker.agent()
+    host, port = broker.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"GET /api/v1/agents/{agent_id}/channel HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {agent.pak}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    assert b"101" in await reader.readline()
+    async with asyncio.timeout(5):
+        while not len(broker.context.channels):
+            await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while len(broker.context.channels):
+            await asyncio.sleep(0.1)
+    writer.close()
+
+
 async def test_without_an_upgrade_it_says_what_it_is(broker: RunningBroker) -> None:
     agent_id, agent = await broker.agent()
     status, body, _ = await agent.call("GET", f"/agents/{agent_id}/channel")
