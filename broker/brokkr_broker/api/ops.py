@@ -41,18 +41,22 @@ async def readyz(request: web.Request) -> web.Response:
 async def _is_writable(context: Context) -> bool:
     """Whether the database takes writes. Raises Unavailable where it does not say so in time.
 
-    NB: the driver may take its whole patience to give up on a statement, so that is not waited for;
-    probes that come meanwhile wait for the same answer.
+    NB: the driver may take its whole patience to give up on a statement, even on one that was
+    cancelled; so that is not waited for. Probes that come together share a statement.
     """
     if context.ping is None or context.ping.done():
         context.ping = asyncio.ensure_future(keys.ping(context.db))
         context.ping.add_done_callback(lambda done: done.cancelled() or done.exception())
-    await asyncio.wait({context.ping}, timeout=_READY_SECONDS)
-    if not context.ping.done():
+    ping = context.ping
+    await asyncio.wait({ping}, timeout=_READY_SECONDS)
+    if not ping.done():
+        ping.cancel()
+        if context.ping is ping:
+            context.ping = None  # the next probe asks anew
         raise errors.Unavailable
     try:
-        return context.ping.result()
-    except Exception as e:
+        return ping.result()
+    except (Exception, asyncio.CancelledError) as e:
         raise errors.Unavailable from e
 
 
