@@ -25,6 +25,8 @@ from brokkr_operator.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
+_RESTART_SECONDS = 1.0
+
 
 @click.group()
 @click.version_option(__version__, prog_name="brokkr-agent")
@@ -61,16 +63,25 @@ async def _start(config: OperatorConfig) -> None:
             probes.kube, probes.leader = kube, leader
             if leader:
                 await leader.acquire()
-            async with open_runtime(config, reached, kube) as runtime:
-                probes.runtime = runtime
-                logger.info("agent starts", extra={"agent_id": str(runtime.agent_id)})
-                await _operate(runtime, leader)
+            while True:
+                async with open_runtime(config, reached, kube) as runtime:
+                    probes.runtime = runtime
+                    logger.info("agent starts", extra={"agent_id": str(runtime.agent_id)})
+                    if await _operate(runtime, leader):
+                        return
+                if task:
+                    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+                await asyncio.sleep(_RESTART_SECONDS)
     finally:
         await server.cleanup()
 
 
-async def _operate(runtime: Runtime, leader: Leader | None) -> None:
-    """Until a signal, or until another replica may lead. Raises LeaseLost."""
+async def _operate(runtime: Runtime, leader: Leader | None) -> bool:
+    """Until a signal, or until another replica may lead. Raises LeaseLost.
+
+    False where kopf gave up: its watch ends for good when our definitions are deleted at the wrong
+    moment. Everything is in the cluster, so beginning anew is safe.
+    """
     registry = kopf.OperatorRegistry()
     lifecycle.register(registry)
     stacks.register(registry)
@@ -88,6 +99,12 @@ async def _operate(runtime: Runtime, leader: Leader | None) -> None:
         )
         if holding.done():
             holding.result()
+        return True
+    except OperatorError:
+        raise
+    except Exception:
+        logger.exception("kopf gave up; the agent begins anew")
+        return False
     finally:
         holding.cancel()
 
