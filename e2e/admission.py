@@ -1,4 +1,4 @@
-"""An admission webhook that says yes, when it runs: what policy engines are to a cluster."""
+"""An admission webhook that says yes, or no, when it runs: what policy engines are to a cluster."""
 
 import base64
 import json
@@ -13,10 +13,12 @@ import trustme
 from harness import Kubectl, free_port
 
 
-class _Yes(BaseHTTPRequestHandler):
+class _Reviews(BaseHTTPRequestHandler):
+    allowed: bool
+
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        response = {"uid": review["request"]["uid"], "allowed": True}
+        response = {"uid": review["request"]["uid"], "allowed": self.allowed}
         body = json.dumps(
             {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response}
         ).encode()
@@ -40,11 +42,13 @@ class Webhook:
         self._server: socketserver.BaseServer | None = None
         kubectl.apply(json.dumps(self._configuration()))
 
-    def start(self) -> None:
+    def start(self, *, allowed: bool = True) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate = self._authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA)
         certificate.configure_cert(context)
-        server = ThreadingHTTPServer(("127.0.0.1", self._port), _Yes)
+        server = ThreadingHTTPServer(
+            ("127.0.0.1", self._port), type("Reviews", (_Reviews,), {"allowed": allowed})
+        )
         server.socket = context.wrap_socket(server.socket, server_side=True)
         self._server = server
         threading.Thread(target=server.serve_forever, daemon=True).start()

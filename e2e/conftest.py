@@ -9,6 +9,7 @@ import pytest
 
 import assets
 import clusters
+from admission import Webhook
 from harness import Agent, Broker, Kubectl, eventually, stop_all
 
 
@@ -78,6 +79,15 @@ def agent(make_agent: Callable[..., Agent]) -> Agent:
 @pytest.fixture
 def unique() -> str:
     return f"t{uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def webhook(cluster: clusters.Cluster, kubectl: Kubectl, unique: str) -> Iterator[Webhook]:
+    if not isinstance(cluster, clusters.LocalCluster):
+        pytest.skip("the API server cannot reach this process")
+    webhook = Webhook(kubectl, unique)
+    yield webhook
+    webhook.remove()
 
 
 def _clean_up(broker: Broker, kubectl: Kubectl, agent: Agent) -> None:

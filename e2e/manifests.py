@@ -12,6 +12,13 @@ def config_map(name: str, namespace: str, value: str = "1") -> str:
     )
 
 
+def guarded(name: str, namespace: str) -> str:
+    """A ConfigMap with a label that a webhook watches (see admission.py)."""
+    return config_map(name, namespace).replace(
+        f"{{name: {name},", f"{{name: {name}, labels: {{guard: {name}}},"
+    )
+
+
 def deployment(name: str, namespace: str, replicas: int = 1) -> str:
     return f"""\
 apiVersion: apps/v1

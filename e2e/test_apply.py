@@ -1,6 +1,7 @@
 """What server-side apply alone does not do: lists, immutable fields, a bad version's namespaces."""
 
 import manifests as m
+from admission import Webhook
 from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied
 
 
@@ -59,6 +60,21 @@ def test_a_version_that_is_refused_takes_back_its_own_new_namespace_and_no_other
     assert kubectl.get("namespace", f"{unique}-old")["status"]["phase"] == "Active"
     assert kubectl.get("-n", f"{unique}-old", "configmap", "good") is None
     kubectl.run("delete", "namespace", f"{unique}-old", "--wait=false")
+
+
+def test_a_namespace_of_an_earlier_attempt_is_taken_back_as_well(
+    broker: Broker, agent: Agent, kubectl: Kubectl, webhook: Webhook, unique: str
+) -> None:
+    # Given a version that has made its namespace, and waits for a policy engine
+    stack = broker.stack(unique, agent_id=agent.id)
+    broker.push(stack, m.bundle(m.namespace(unique), m.guarded(unique, unique)))
+    eventually(lambda: kubectl.condition(stack)["reason"] == "ApiUnavailable")
+    assert kubectl.get("namespace", unique)
+    # When that says no
+    webhook.start(allowed=False)
+    eventually(lambda: _stalled(kubectl, stack))
+    # Then the namespace goes
+    eventually(lambda: kubectl.get("namespace", unique) is None)
 
 
 def _immutable(name: str, value: str, annotations: str = "") -> str:

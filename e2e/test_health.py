@@ -35,6 +35,23 @@ def test_pods_that_crash_are_seen_by_everybody_until_they_are_well(
     eventually(lambda: _column(kubectl, stack, "HEALTH") == "Healthy")
 
 
+def test_health_is_of_what_runs_while_a_newer_version_is_refused(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack, _ = deployed(broker, agent, kubectl, unique, m.deployment(unique, "default"))
+    eventually(lambda: _column(kubectl, stack, "HEALTH") == "Healthy")
+    # Given a version that cannot be applied
+    text = m.bundle(m.deployment(unique, "default"), m.custom("Nothing", unique, unique, "default"))
+    broker.push(stack, text)
+    eventually(lambda: kubectl.condition(stack)["reason"] == "UnknownKind")
+    # When a pod of the one before crashes
+    pod = _pods(kubectl, unique)[0]
+    _patch_status(kubectl, pod, _crashed("CrashLoopBackOff"))
+    eventually(lambda: _column(kubectl, stack, "HEALTH") == "Degraded")
+    # Then the news is still why the newer one is not here
+    assert kubectl.condition(stack)["reason"] == "UnknownKind"
+
+
 def test_pods_are_found_through_whoever_owns_them(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:

@@ -1,23 +1,10 @@
 """What some stacks need is down: those wait and say why, all others go on, and it mends itself."""
 
 import json
-from collections.abc import Iterator
-
-import pytest
 
 import manifests as m
 from admission import Webhook
-from clusters import Cluster, LocalCluster
 from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied
-
-
-@pytest.fixture
-def webhook(cluster: Cluster, kubectl: Kubectl, unique: str) -> Iterator[Webhook]:
-    if not isinstance(cluster, LocalCluster):
-        pytest.skip("the API server cannot reach this process")
-    webhook = Webhook(kubectl, unique)
-    yield webhook
-    webhook.remove()
 
 
 def test_a_policy_engine_that_is_down_holds_up_only_what_it_guards(
@@ -25,7 +12,7 @@ def test_a_policy_engine_that_is_down_holds_up_only_what_it_guards(
 ) -> None:
     # Given a webhook that must be asked, and does not answer
     guarded = broker.stack(unique, agent_id=agent.id)
-    pushed = broker.push(guarded, _guarded(unique))
+    pushed = broker.push(guarded, m.guarded(unique, "default"))
     # Then its stack waits, and says for what
     condition = eventually(lambda: _not_ready(kubectl, guarded))
     assert condition["reason"] == "ApiUnavailable"
@@ -62,12 +49,6 @@ def test_an_aggregated_api_that_is_down_holds_up_only_its_own_kinds(
     kubectl.apply(m.definition("things", "Thing", group))
     wait_applied(kubectl, stack, pushed["sequence_id"], seconds=60)
     kubectl.run("delete", "crd", f"things.{group}", "--wait=false")
-
-
-def _guarded(name: str) -> str:
-    return m.config_map(name, "default").replace(
-        f"{{name: {name},", f"{{name: {name}, labels: {{guard: {name}}},"
-    )
 
 
 def _not_ready(kubectl: Kubectl, stack: str) -> dict[str, str] | None:

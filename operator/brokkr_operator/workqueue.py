@@ -37,6 +37,7 @@ class WorkQueue:
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._failures: dict[str, int] = {}
+        self._retry_at: dict[str, float] = {}
         self._earlier = asyncio.Event()
 
     def add(self, name: str) -> None:
@@ -66,8 +67,13 @@ class WorkQueue:
         count = self._failures.get(name, 0)
         self._failures[name] = count + 1
         delay = min(self._max_delay, 2.0 ** min(count, 16)) * (0.5 + 0.5 * self._jitter())
+        self._retry_at[name] = self._clock() + delay
         self.add_after(name, delay)
         return delay
+
+    def until_retry(self, name: str) -> float:
+        """Seconds until what has failed is to be tried again; 0 where it is time, or went well."""
+        return max(0.0, self._retry_at.get(name, 0.0) - self._clock())
 
     def renew(self, name: str) -> None:
         """There is something new about it: what failed before says nothing about that."""
@@ -77,6 +83,7 @@ class WorkQueue:
     def forget(self, name: str) -> None:
         """It went well, or is gone: the next failure starts from the first delay."""
         self._failures.pop(name, None)
+        self._retry_at.pop(name, None)
 
     def drop(self, name: str) -> None:
         """Nothing is to be done for it any more."""

@@ -160,6 +160,9 @@ class Pass:
         if live is None:
             return True
         self._check_owner(step, live)
+        if step.rank == ordering.NAMESPACE and "deletionTimestamp" in live["metadata"]:
+            text = f"{step}: is being deleted; applied once it is gone"
+            raise StackError(text, reason=Reason.APPLY_FAILED, stalled=False)
         self.live[key] = self._before[key] = live
         if comparable(live) != comparable(wanted):
             return True

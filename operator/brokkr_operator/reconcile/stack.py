@@ -36,10 +36,13 @@ def _utcnow() -> datetime:
 
 @dataclass
 class Reconciler:
-    """Handles and settings, and nothing that a restart could lose.
+    """Handles and settings, and nothing that a restart may not lose.
 
     `complete` says whether the whole target state is in the cluster's resources; until then
     nothing is removed, since what one stack lets go another may have been given.
+
+    `unproven` has, by stack, the namespaces of versions that were never applied as a whole. Should
+    one turn out to be refused for good, they go; after a restart they stay until the next version.
     """
 
     kube: Kube
@@ -51,6 +54,7 @@ class Reconciler:
     complete: Callable[[], Awaitable[bool]]
     drift: Drift = "correct"
     memory: Memory = field(default_factory=Memory)
+    unproven: dict[str, list[Entry]] = field(default_factory=dict)
     now: Callable[[], datetime] = _utcnow
 
     async def reconcile(
@@ -81,16 +85,24 @@ class Reconciler:
             return None
         return await self._write_down(brokkrstack.load(body), stack, result)
 
-    async def check_health(self, name: str) -> tuple[BrokkrStack, Outcome] | None:
-        """A light pass: look at the objects, touch none."""
+    async def check_health(
+        self, name: str, *, mend: bool = True
+    ) -> tuple[BrokkrStack, Outcome] | None:
+        """A light pass: look at the objects, touch none, but to `mend` what is missing.
+
+        While the wanted version cannot be applied, it is the older one's health.
+        """
         body = await self._find(name)
         if body is None:
             return None
         stack = brokkrstack.load(body)
         if stack.absent or not stack.observed or stack.inventory is None:
             return None
-        report = await assessment.assess(self.kube, self.pods, stack.inventory, {})
-        if report.missing and self.drift == "correct":
+        if stack.applied_sequence is None and not mend:
+            return None
+        here = [entry for entry in stack.inventory if mend or entry.uid]
+        report = await assessment.assess(self.kube, self.pods, here, {})
+        if mend and report.missing and self.drift == "correct":
             return await self.reconcile(name)
         await self._patch(stack, {**stack.status, "health": report.dump()})
         return stack, Done(stack.inventory, report)
@@ -139,10 +151,12 @@ class Reconciler:
         try:
             await work.run(chosen)
         except StackError as e:
-            if e.stalled:
-                await self._tidy_up(stack, work)
+            self.unproven.setdefault(stack.stack_id, []).extend(work.created_namespaces)
+            gone = await self._tidy_up(stack) if e.stalled else frozenset()
             done = inventory.settle(map(objects.entry_of, work.live.values()), intended)
-            return Failed(Reason(e.reason), str(e), e.stalled, inventory=done)
+            left = [entry for entry in done if entry.key not in gone]
+            return Failed(Reason(e.reason), str(e), e.stalled, inventory=left)
+        self.unproven.pop(stack.stack_id, None)
         if work.met - {entry.key for entry in stack.inventory or () if entry.uid}:
             intended = await self._recover(stack, intended)
         return await self._prune(stack, steps, work, intended)
@@ -224,11 +238,17 @@ class Reconciler:
         logger.info("inventory recovered", extra={"stack": stack.stack_name, "objects": len(found)})
         return inventory.intend(intended, found)
 
-    async def _tidy_up(self, stack: BrokkrStack, work: Pass) -> None:
-        """A pass that can never succeed takes back the namespaces it made, while they are empty."""
-        made = await prune.prune(self.kube, work.created_namespaces, self._owner(stack))
-        for text in [*made.kept, *(f"{e.key}: {reason}" for e, reason in made.failed)]:
+    async def _tidy_up(self, stack: BrokkrStack) -> frozenset[Key]:
+        """A version that can never be applied takes back the namespaces it made, if empty.
+
+        Returns those that went. What cannot be removed now is tried again after the next attempt.
+        """
+        made = self.unproven.pop(stack.stack_id)
+        pruned = await self._remove(stack, made, ())
+        for text in [*pruned.kept, *(f"{e.key}: {reason}" for e, reason in pruned.failed)]:
             logger.info("namespace of a failed pass stays", extra={"reason": text})
+        self.unproven[stack.stack_id] = [entry for entry, _ in pruned.failed]
+        return frozenset(pruned.removed)
 
     def _owner(self, stack: BrokkrStack) -> Owner:
         return Owner(self.agent_id, stack.stack_id)

@@ -62,7 +62,7 @@ class Worker:
 
     def touched(self, name: str, key: Key) -> None:
         """Somebody may have changed or deleted an object of a stack."""
-        if self._reconciler.drift == "off":
+        if self._reconciler.drift == "off" or self._queue.until_retry(name):
             return self.moved(name)
         self._touched.setdefault(name, set()).add(key)
         count, last = self._corrections.get(name, (0, 0.0))
@@ -94,6 +94,8 @@ class Worker:
                 self._queue.done(name)
 
     async def _look(self, name: str) -> None:
+        if self._queue.until_retry(name) and self._is_observed(name):
+            return await self._look_at_failed(name)
         touched = frozenset(k for k in self._touched.pop(name, ()) if not self._is_as_left(k))
         if not self._is_recent(name):
             seen = await self._reconciler.reconcile(name)
@@ -104,11 +106,15 @@ class Worker:
         else:
             seen = await self._reconciler.check_health(name)
         if seen is None:
-            self._drop(name)
-            return
+            return self._drop(name)
         stack, result = seen
         self._hold(stack, result)
-        self._plan_next(stack, result)
+        return self._plan_next(stack, result)
+
+    async def _look_at_failed(self, name: str) -> None:
+        """What its objects do changes its health; it is tried again at its time and not before."""
+        await self._reconciler.check_health(name, mend=False)
+        self._queue.add_after(name, self._queue.until_retry(name))
 
     def _is_as_left(self, key: Key) -> bool:
         """Whether the last change of an object that was seen is one that we know."""
@@ -118,9 +124,12 @@ class Worker:
 
     def _is_recent(self, name: str) -> bool:
         """Whether everything was compared a short while ago, and the spec is still that one."""
-        stack = self._find(name)
         recent = self._clock() - self._full.get(name, -1e9) < self._resync
-        return recent and stack is not None and stack.observed and name in self._looks
+        return recent and self._is_observed(name) and name in self._looks
+
+    def _is_observed(self, name: str) -> bool:
+        stack = self._find(name)
+        return stack is not None and stack.observed
 
     def _drop(self, name: str) -> None:
         self._queue.drop(name)
@@ -141,7 +150,7 @@ class Worker:
         waiting, self._waiting = self._waiting, set()
         for name in waiting:
             self._full.pop(name, None)  # a look at its health would not be enough
-            self._queue.add(name)
+            self._queue.renew(name)
 
     def _plan_next(self, stack: BrokkrStack, result: Outcome) -> None:
         match result:

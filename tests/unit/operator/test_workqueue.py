@@ -67,6 +67,21 @@ async def test_retries_back_off_until_it_goes_well() -> None:
     assert [queue.retry("b") for _ in range(20)][-1] == 60
 
 
+async def test_what_failed_is_not_due_again_until_its_delay_is_over_or_it_is_new() -> None:
+    clock = Clock()
+    queue = _queue(clock)
+    assert queue.until_retry("a") == 0
+    queue.retry("a")
+    queue.retry("a")
+    clock.now = 0.5
+    assert queue.until_retry("a") == 1.5
+    clock.now = 2
+    assert queue.until_retry("a") == 0
+    queue.retry("a")
+    queue.renew("a")
+    assert queue.until_retry("a") == 0
+
+
 async def test_what_failed_before_waits_in_a_lane_of_its_own_until_it_is_new() -> None:
     clock = Clock()
     queue = _queue(clock)
