@@ -1,11 +1,14 @@
 """What is not the stack's survives, whatever is deleted."""
 
+import random
 import signal
 import time
 from collections.abc import Callable
 
 import manifests as m
 from harness import Agent, Broker, Kubectl, deployed, eventually, wait_applied
+
+OURS = ("brokkragents", "workorders", "brokkrstacks")
 
 
 def test_objects_of_others_survive_a_deletion_marker(
@@ -103,9 +106,9 @@ def test_deleting_our_resources_leaves_every_workload_running(
     wait_applied(kubectl, stack, pushed["sequence_id"])
     assert _uids(kubectl, unique) == before
 
-    definition = kubectl.get("crd", "brokkrstacks.brokkr.io")["metadata"]["uid"]
+    before_it = _definition(kubectl, "brokkrstacks")
     kubectl.run("delete", "crd", "brokkrstacks.brokkr.io", "--wait=false")
-    eventually(lambda: _made_anew(kubectl, definition), seconds=60)
+    eventually(lambda: _definition(kubectl, "brokkrstacks") not in (None, before_it), seconds=60)
     eventually(lambda: kubectl.stack(stack))
     wait_applied(kubectl, stack, pushed["sequence_id"])
     assert _uids(kubectl, unique) == before
@@ -117,6 +120,40 @@ def test_deleting_our_resources_leaves_every_workload_running(
     second = broker.push(stack, m.bundle(m.namespace(unique), m.deployment("web", unique)))
     wait_applied(kubectl, stack, second["sequence_id"], seconds=60)
     assert kubectl.get("-n", unique, "configmap", "c") is None
+
+
+def test_definitions_that_are_deleted_again_and_again_come_back(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    stack, _ = deployed(broker, agent, kubectl, unique, m.config_map(unique, "default"))
+    uid = kubectl.get("-n", "default", "configmap", unique)["metadata"]["uid"]
+    # Given each of them deleted by itself
+    for plural in OURS:
+        before = _definition(kubectl, plural)
+        kubectl.run("delete", "crd", f"{plural}.brokkr.io", "--wait=false")
+        eventually(
+            lambda plural=plural, before=before: _definition(kubectl, plural) not in (None, before),
+            seconds=60,
+        )
+    # and all of them, in the middle of whatever the agent does about that
+    for _ in range(8):
+        every = [f"crd/{plural}.brokkr.io" for plural in OURS]
+        kubectl.run("delete", *every, "--wait=false", "--ignore-not-found")
+        time.sleep(random.random())
+    # Then the same agent goes on, and nothing of the stack was touched
+    second = broker.push(stack, m.config_map(unique, "default", "2"))
+    eventually(lambda: _definition(kubectl, "brokkrstacks") and kubectl.stack(stack), seconds=60)
+    wait_applied(kubectl, stack, second["sequence_id"], seconds=60)
+    assert kubectl.get("-n", "default", "configmap", unique)["metadata"]["uid"] == uid
+    # and it still does what work orders ask for
+    body = {
+        "work_type": "custom",
+        "yaml_content": m.config_map(f"{unique}-order", "default"),
+        "targeting": {"agent_ids": [agent.id]},
+    }
+    broker.ask("POST", "/work-orders", body)
+    eventually(lambda: kubectl.get("-n", "default", "configmap", f"{unique}-order"), seconds=60)
+    assert agent.running()
 
 
 def test_without_the_agent_nothing_of_ours_blocks_a_deletion(
@@ -142,9 +179,10 @@ def test_without_the_agent_nothing_of_ours_blocks_a_deletion(
     assert kubectl.get("-n", "default", "configmap", unique)
 
 
-def _made_anew(kubectl: Kubectl, uid: str) -> bool:
-    found = kubectl.get("crd", "brokkrstacks.brokkr.io")
-    return bool(found and found["metadata"]["uid"] != uid)
+def _definition(kubectl: Kubectl, plural: str) -> str | None:
+    """The uid of one of our definitions."""
+    found = kubectl.get("crd", f"{plural}.brokkr.io")
+    return found["metadata"]["uid"] if found else None
 
 
 def _labelled(name: str, namespace: str, stack: str, owner: str, *, owned_by: str = "") -> str:

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 
 logger = logging.getLogger(__name__)
 
+Step = Callable[[], Awaitable[None]]
+
 
 class Loop:
     """Runs `step` every `interval` seconds (plus up to 20 % jitter), or at once when woken.
@@ -22,7 +24,7 @@ class Loop:
     def __init__(
         self,
         name: str,
-        step: Callable[[], Awaitable[None]],
+        step: Step,
         *,
         interval: float | Callable[[], float],
         max_delay: float = 60.0,

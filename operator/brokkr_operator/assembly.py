@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from brokkr_common import extensions
+from brokkr_common.loops import Step
 from brokkr_common.wire.channel import Topic
 from brokkr_operator.clients.broker import key
 from brokkr_operator.clients.broker.channel import Channel
@@ -19,6 +20,7 @@ from brokkr_operator.clients.kube.session import Session
 from brokkr_operator.clients.receiver import Receivers
 from brokkr_operator.config import Agent, OperatorConfig
 from brokkr_operator.errands import Errands
+from brokkr_operator.errors import KubeNotFound, UnknownKind
 from brokkr_operator.leader import Leader
 from brokkr_operator.observe.holdings import Holdings
 from brokkr_operator.observe.pods import Pods
@@ -142,9 +144,19 @@ class _Parts:
         interval = float(self.agent.polling_interval)
         return max(interval, _SELDOM_SECONDS) if self.channel.is_open else interval
 
-    async def repair(self) -> None:
-        if self.agent.install_crds:
-            await identity.install_definitions(self.kube)
+    def mending(self, step: Step) -> Step:
+        """A step that is taken again once our definitions, which somebody deleted, are back."""
+
+        async def run() -> None:
+            try:
+                await step()
+            except (KubeNotFound, UnknownKind):
+                if not self.agent.install_crds:
+                    raise
+                await identity.install_definitions(self.kube)
+                await step()
+
+        return run
 
     def runtime(self) -> Runtime:
         seen: Sightings = {}
@@ -177,7 +189,7 @@ class _Parts:
         runtime = Runtime(
             self.config, self.access, self.kube, self.broker, self.agent_id, self.store,
             self.queue, self.pull, outbox, health, worker, self.holdings, watches, self.pods,
-            self.errands(), self.channel, self.repair,
+            self.errands(), self.channel, self.mending,
         )  # fmt: skip
         return runtime
 
@@ -232,6 +244,6 @@ class _Parts:
             ),
             self.seldom,
             paused=lambda: self.pull.paused,
-            repair=self.repair,
+            mending=self.mending,
         )
         return errands

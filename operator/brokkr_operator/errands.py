@@ -1,13 +1,12 @@
 """What an agent does besides keeping stacks: work orders, diagnostics, webhook deliveries."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from brokkr_common.loops import Loop
+from brokkr_common.loops import Loop, Step
 from brokkr_common.wire.channel import Topic
-from brokkr_operator.errors import KubeNotFound, UnknownKind
 from brokkr_operator.reconcile.work.runner import Runner
 from brokkr_operator.report.deliveries import Deliveries
 from brokkr_operator.report.diagnostics import Diagnostics
@@ -32,17 +31,17 @@ class Errands:
     deliveries: Deliveries
     interval: Callable[[], float]
     paused: Callable[[], bool]
-    repair: Callable[[], Awaitable[None]]
+    mending: Callable[[Step], Step]
     ordering: Loop = field(init=False)
     keeping: Loop = field(init=False)
     diagnosing: Loop = field(init=False)
     delivering: Loop = field(init=False)
 
     def __post_init__(self) -> None:
-        def every(name: str, step: Callable[[], Awaitable[None]]) -> Loop:
+        def every(name: str, step: Step) -> Loop:
             return Loop(name, step, interval=self.interval, max_delay=_SLOWEST)
 
-        self.ordering = every("work orders", self._order)
+        self.ordering = every("work orders", self.mending(self.orders.run))
         self.keeping = Loop("claims", self._keep, interval=_CLAIMS_SECONDS, max_delay=_SLOWEST)
         self.diagnosing = every("diagnostics", self._unless_paused(self.diagnostics.run))
         self.delivering = every("webhooks", self._unless_paused(self.deliveries.run))
@@ -51,15 +50,7 @@ class Errands:
         await self.results.flush()
         await self.orders.retire()
 
-    async def _order(self) -> None:
-        try:
-            await self.orders.run()
-        except (KubeNotFound, UnknownKind):  # somebody deleted our definitions
-            await self.repair()
-            self.ordering.wake()
-            raise
-
-    def _unless_paused(self, step: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    def _unless_paused(self, step: Step) -> Step:
         async def run() -> None:
             if not self.paused():
                 await step()

@@ -1,5 +1,6 @@
 """The definitions of our own resources, as the wheel or the checkout has them."""
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import yaml
 from brokkr_operator.errors import StartupError
 
 
+@cache
 def load() -> list[dict[str, Any]]:
     found = [yaml.safe_load(path.read_text()) for path in sorted(directory().glob("*.yaml"))]
     if not found:

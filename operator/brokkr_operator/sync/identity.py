@@ -7,7 +7,7 @@ from uuid import UUID
 from brokkr_common.wire.agents import Agent, AgentStatus
 from brokkr_operator.clients.broker.client import Broker
 from brokkr_operator.clients.kube.client import Kube
-from brokkr_operator.errors import BrokerError, StartupError
+from brokkr_operator.errors import BrokerError, StartupError, UnknownKind
 from brokkr_operator.resources import brokkragent, definitions, names
 
 logger = logging.getLogger(__name__)
@@ -64,8 +64,17 @@ async def install_definitions(kube: Kube) -> None:
     for definition in definitions.load():
         await kube.apply(definition)
     kube.discovery.forget(names.GROUP)
-    for definition in definitions.load():
-        kind = definition["spec"]["names"]["kind"]
-        async with asyncio.timeout(30):
-            while kind not in await kube.discovery.refresh(names.API_VERSION):
-                await asyncio.sleep(0.05)
+    async with asyncio.timeout(30):
+        while await _missing(kube):
+            await asyncio.sleep(0.05)
+
+
+async def check_definitions(kube: Kube) -> None:
+    """Raises UnknownKind where the cluster does not serve one of ours (any more)."""
+    if missing := await _missing(kube):
+        raise UnknownKind(f"the cluster does not serve {', '.join(sorted(missing))}")
+
+
+async def _missing(kube: Kube) -> set[str]:
+    kinds = {definition["spec"]["names"]["kind"] for definition in definitions.load()}
+    return kinds - (await kube.discovery.refresh(names.API_VERSION)).keys()
