@@ -23,7 +23,10 @@ _SHOWN = 500
 
 
 class Outcome(NamedTuple):
-    """What became of a call. `status` is None where there was no answer; `error` is for people."""
+    """What became of a call. `status` is None where there was no answer; `error` is for people.
+
+    A `lasting` one was not even tried, and will not be.
+    """
 
     status: int | None
     error: str | None
@@ -95,8 +98,7 @@ def _outcome(response: aiohttp.ClientResponse, text: str) -> Outcome:
         return Outcome(status, None)
     after = response.headers.get("Retry-After", "")
     retry_after = float(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
-    final = 300 <= status < 500 and status not in (408, 425, 429)
-    return Outcome(status, f"HTTP {status}: {text[:_SHOWN]}", retry_after, lasting=final)
+    return Outcome(status, f"HTTP {status}: {text[:_SHOWN]}", retry_after)
 
 
 def _refuse_literal(url: str, blocked: Sequence[IPv4Network | IPv6Network]) -> None:

@@ -34,7 +34,6 @@ class Held(NamedTuple):
     acquired_by: UUID | None
     acquired_until: datetime | None
     attempts: int
-    status: str
     max_retries: int
 
 

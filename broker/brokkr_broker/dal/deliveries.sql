@@ -75,7 +75,7 @@ RETURNING attempts, next_retry_at;
 
 -- held --
 -- What an agent's report is about.
-SELECT d.acquired_by, d.acquired_until, d.attempts, d.status, s.max_retries
+SELECT d.acquired_by, d.acquired_until, d.attempts, s.max_retries
   FROM webhook_deliveries d JOIN webhook_subscriptions s ON s.id = d.subscription_id
  WHERE d.id = $1;
 

@@ -238,7 +238,7 @@ async def deliver(db: Executor, vault: Vault, sender: Sender, due: Due) -> Deliv
         due,
         success=outcome.success,
         error=outcome.error,
-        lasting=outcome.lasting,
+        lasting=outcome.lasting or _is_final(outcome.status),
         retry_after=outcome.retry_after,
     )
 
@@ -259,6 +259,11 @@ async def _settle(
         db, due.id, held_until=due.acquired_until, status=status.value, error=error, delay=delay
     )
     return status if settled else None
+
+
+def _is_final(code: int | None) -> bool:
+    """Whether a receiver's answer will be the same next time."""
+    return code is not None and 300 <= code < 500 and code not in (408, 425, 429)
 
 
 def _next(
@@ -314,9 +319,12 @@ async def report(
             "the delivery is not held by this agent", code="delivery_not_acquired_by_agent"
         )
     code = result.status_code
-    final = code is not None and 300 <= code < 500 and code not in (408, 425, 429)
     status, delay = _next(
-        held.attempts, held.max_retries, success=result.success, lasting=final, retry_after=None
+        held.attempts,
+        held.max_retries,
+        success=result.success,
+        lasting=_is_final(code),
+        retry_after=None,
     )
     error = None if result.success else result.error or (f"HTTP {code}" if code else "failed")
     settled = await deliveries.settle(

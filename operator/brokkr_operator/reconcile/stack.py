@@ -152,7 +152,7 @@ class Reconciler:
             await work.run(chosen)
         except StackError as e:
             self.unproven.setdefault(stack.stack_id, []).extend(work.created_namespaces)
-            gone = await self._tidy_up(stack) if e.stalled else frozenset()
+            gone = await self._tidy_up(stack, intended) if e.stalled else frozenset()
             done = inventory.settle(map(objects.entry_of, work.live.values()), intended)
             left = [entry for entry in done if entry.key not in gone]
             return Failed(Reason(e.reason), str(e), e.stalled, inventory=left)
@@ -238,13 +238,14 @@ class Reconciler:
         logger.info("inventory recovered", extra={"stack": stack.stack_name, "objects": len(found)})
         return inventory.intend(intended, found)
 
-    async def _tidy_up(self, stack: BrokkrStack) -> frozenset[Key]:
+    async def _tidy_up(self, stack: BrokkrStack, known: Sequence[Entry]) -> frozenset[Key]:
         """A version that can never be applied takes back the namespaces it made, if empty.
 
+        Empty is without anything of this stack as well: part of the version may have run for hours.
         Returns those that went. What cannot be removed now is tried again after the next attempt.
         """
         made = self.unproven.pop(stack.stack_id)
-        pruned = await self._remove(stack, made, ())
+        pruned = await self._remove(stack, made, known)
         for text in [*pruned.kept, *(f"{e.key}: {reason}" for e, reason in pruned.failed)]:
             logger.info("namespace of a failed pass stays", extra={"reason": text})
         self.unproven[stack.stack_id] = [entry for entry, _ in pruned.failed]
