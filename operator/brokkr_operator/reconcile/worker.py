@@ -95,7 +95,8 @@ class Worker:
 
     async def _look(self, name: str) -> None:
         if self._queue.until_retry(name) and self._is_observed(name):
-            return await self._look_at_failed(name)
+            await self._look_at_failed(name)
+            return
         touched = frozenset(k for k in self._touched.pop(name, ()) if not self._is_as_left(k))
         if not self._is_recent(name):
             seen = await self._reconciler.reconcile(name)
@@ -106,10 +107,13 @@ class Worker:
         else:
             seen = await self._reconciler.check_health(name)
         if seen is None:
-            return self._drop(name)
+            self._drop(name)
+            return
         stack, result = seen
         self._hold(stack, result)
-        return self._plan_next(stack, result)
+        self._plan_next(stack, result)
+        if isinstance(result, Failed) and stack.applied_sequence is not None:
+            await self._look_at_failed(name)
 
     async def _look_at_failed(self, name: str) -> None:
         """What its objects do changes its health; it is tried again at its time and not before."""
