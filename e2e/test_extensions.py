@@ -40,6 +40,7 @@ def _install(source: Path, target: Path) -> None:
 def extended(installed: Path) -> Iterator[Broker]:
     folder = Path(f"/tmp/brokkr-e2e-{uuid4().hex[:8]}")
     events = installed / "events"
+    events.touch()
     broker = Broker(folder, PYTHONPATH=str(installed), ACME_EVENTS=str(events))
     broker.start()
     broker.wait()

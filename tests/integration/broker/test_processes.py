@@ -29,9 +29,15 @@ def folder() -> Iterator[Path]:
 
 
 def workers(broker: Broker) -> list[psutil.Process]:
-    children = psutil.Process(broker.pid).children()
-    alive = [p for p in children if p.status() != psutil.STATUS_ZOMBIE]
-    return [p for p in alive if "brokkr_broker" in p.cmdline()]
+    return [p for p in psutil.Process(broker.pid).children() if _is_worker(p)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return alive and "brokkr_broker" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_workers_share_the_port_and_are_replaced(folder: Path, database: str) -> None:
