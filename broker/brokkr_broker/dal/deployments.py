@@ -11,10 +11,16 @@ SQL = queries.load(__name__)
 
 
 async def create(
-    db: Executor, stack_id: UUID, *, yaml: str, checksum: str, is_deletion_marker: bool
+    db: Executor,
+    stack_id: UUID,
+    *,
+    yaml: str,
+    checksum: str,
+    is_deletion_marker: bool,
+    generator_id: UUID | None,
 ) -> DeploymentObject | None:
-    """None where the stack is not live."""
-    row = await db.fetchrow(SQL.create, stack_id, yaml, checksum, is_deletion_marker)
+    """None where the stack is not live, or not the generator's (None: anybody's)."""
+    row = await db.fetchrow(SQL.create, stack_id, yaml, checksum, is_deletion_marker, generator_id)
     return DeploymentObject(**row) if row else None
 
 

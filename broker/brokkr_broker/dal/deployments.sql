@@ -2,7 +2,9 @@
 -- The row lock makes a simultaneous deletion of the stack wait, or be seen.
 INSERT INTO deployment_objects (stack_id, yaml_content, yaml_checksum, is_deletion_marker)
 SELECT s.id, $2, $3, $4
-  FROM (SELECT id FROM stacks WHERE id = $1 AND deleted_at IS NULL FOR SHARE) s
+  FROM (SELECT id FROM stacks
+         WHERE id = $1 AND deleted_at IS NULL AND ($5::uuid IS NULL OR generator_id = $5)
+           FOR SHARE) s
 RETURNING id, created_at, updated_at, deleted_at, sequence_id, stack_id, yaml_content,
           yaml_checksum, submitted_at, is_deletion_marker;
 

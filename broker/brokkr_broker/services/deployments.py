@@ -25,23 +25,31 @@ _INLINE_BYTES = 64 * 1024
 async def create(
     db: Executor, stack_id: UUID, wanted: DeploymentCreate, identity: Identity
 ) -> DeploymentObject:
-    await stack_service.get(db, stack_id, identity)
     text, marker = wanted.yaml_content, wanted.is_deletion_marker
-    await _check(text, may_be_empty=marker, title="yaml_content", code="invalid_deployment_object")
-    return await store(db, stack_id, yaml=text, is_deletion_marker=marker)
+    try:
+        await _check(
+            text, may_be_empty=marker, title="yaml_content", code="invalid_deployment_object"
+        )
+    except errors.Invalid:
+        await stack_service.get(db, stack_id, identity)  # whose it is comes first
+        raise
+    return await store(db, stack_id, identity, yaml=text, is_deletion_marker=marker)
 
 
 async def store(
-    db: Executor, stack_id: UUID, *, yaml: str, is_deletion_marker: bool
+    db: Executor, stack_id: UUID, identity: Identity, *, yaml: str, is_deletion_marker: bool
 ) -> DeploymentObject:
+    """One statement, which looks whose the stack is as well."""
     created = await deployments.create(
         db,
         stack_id,
         yaml=yaml,
         checksum=manifests.checksum(yaml),
         is_deletion_marker=is_deletion_marker,
+        generator_id=None if identity.is_admin else identity.id,
     )
     if created is None:
+        await stack_service.get(db, stack_id, identity)  # says why
         raise errors.NotFound("no stack has this id", code="stack_not_found")
     return created
 

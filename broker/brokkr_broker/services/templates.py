@@ -125,7 +125,9 @@ async def instantiate(
     yaml = await _render(workers, template, wanted.parameters)
     await deployments.check_rendered(yaml)
     async with transaction(db) as connection:
-        made = await deployments.store(connection, stack_id, yaml=yaml, is_deletion_marker=False)
+        made = await deployments.store(
+            connection, stack_id, identity, yaml=yaml, is_deletion_marker=False
+        )
         await templates.record(
             connection,
             deployment_object_id=made.id,
