@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import sys
+from typing import Any
+from uuid import UUID
 
 import click
 import kopf
@@ -17,10 +19,9 @@ from brokkr_operator import config as settings
 from brokkr_operator.assembly import open_kube, open_runtime
 from brokkr_operator.clients.kube import access
 from brokkr_operator.config import OperatorConfig
-from brokkr_operator.errors import OperatorError
+from brokkr_operator.errors import KubeError, OperatorError
 from brokkr_operator.handlers.agent import lifecycle, stacks, workorders
 from brokkr_operator.handlers.agent.probes import Probes
-from brokkr_operator.leader import Leader
 from brokkr_operator.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -63,32 +64,45 @@ async def _start(config: OperatorConfig) -> None:
             probes.kube, probes.leader = kube, leader
             if leader:
                 await leader.acquire()
-            while True:
-                async with open_runtime(config, reached, kube) as runtime:
-                    probes.runtime = runtime
-                    logger.info("agent starts", extra={"agent_id": str(runtime.agent_id)})
-                    if await _operate(runtime, leader):
-                        return
-                if task:
-                    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-                await asyncio.sleep(_RESTART_SECONDS)
+            holding = asyncio.ensure_future(leader.hold() if leader else asyncio.Event().wait())
+            known: UUID | None = None
+            try:
+                while True:
+                    try:
+                        async with open_runtime(config, reached, kube, known=known) as runtime:
+                            probes.runtime, known = runtime, runtime.agent_id
+                            logger.info("agent starts", extra={"agent_id": str(known)})
+                            if await _operate(runtime, holding):
+                                return
+                    except KubeError as e:
+                        if known is None or holding.done():
+                            raise
+                        logger.warning("not begun anew yet", extra={"reason": str(e)[:300]})
+                    probes.runtime = None
+                    if task:
+                        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+                    await asyncio.sleep(_RESTART_SECONDS)
+            finally:
+                holding.cancel()
     finally:
         await server.cleanup()
 
 
-async def _operate(runtime: Runtime, leader: Leader | None) -> bool:
+async def _operate(runtime: Runtime, holding: "asyncio.Future[Any]") -> bool:
     """Until a signal, or until another replica may lead. Raises LeaseLost.
 
-    False where kopf gave up: its watch ends for good when our definitions are deleted at the wrong
-    moment. Everything is in the cluster, so beginning anew is safe.
+    False where our definitions were deleted, or kopf gave up: its watch of a kind ends for good, or
+    never begins again, when that happens at the wrong moment. Everything is in the cluster, so
+    beginning anew is safe.
     """
     registry = kopf.OperatorRegistry()
     lifecycle.register(registry)
     stacks.register(registry)
     workorders.register(registry)
     stop = asyncio.Event()
-    holding = asyncio.ensure_future(leader.hold() if leader else asyncio.Event().wait())
-    holding.add_done_callback(lambda _: stop.set())
+    ended = asyncio.ensure_future(runtime.ended.wait())
+    for future in (holding, ended):
+        future.add_done_callback(lambda _: stop.set())
     try:
         await kopf.operator(
             registry=registry,
@@ -99,14 +113,14 @@ async def _operate(runtime: Runtime, leader: Leader | None) -> bool:
         )
         if holding.done():
             holding.result()
-        return True
+        return not runtime.ended.is_set()
     except OperatorError:
         raise
     except Exception:
         logger.exception("kopf gave up; the agent begins anew")
         return False
     finally:
-        holding.cancel()
+        ended.cancel()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from brokkr_common import extensions
-from brokkr_common.loops import Step
 from brokkr_common.wire.channel import Topic
 from brokkr_operator.clients.broker import key
 from brokkr_operator.clients.broker.channel import Channel
@@ -20,7 +19,6 @@ from brokkr_operator.clients.kube.session import Session
 from brokkr_operator.clients.receiver import Receivers
 from brokkr_operator.config import Agent, OperatorConfig
 from brokkr_operator.errands import Errands
-from brokkr_operator.errors import KubeNotFound, UnknownKind
 from brokkr_operator.leader import Leader
 from brokkr_operator.observe.holdings import Holdings
 from brokkr_operator.observe.pods import Pods
@@ -40,7 +38,7 @@ from brokkr_operator.report.outbox import Outbox
 from brokkr_operator.resources import brokkragent, brokkrstack, workorder
 from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.runtime import Runtime
-from brokkr_operator.sync import identity
+from brokkr_operator.sync import identity, installed
 from brokkr_operator.sync.mirror import Mirror
 from brokkr_operator.sync.orders import Orders
 from brokkr_operator.sync.pull import Pull
@@ -82,15 +80,16 @@ def _candidate(kube: Kube, agent: Agent) -> Leader:
 
 @contextlib.asynccontextmanager
 async def open_runtime(
-    config: OperatorConfig, access: kube_access.Access, kube: Kube
+    config: OperatorConfig, access: kube_access.Access, kube: Kube, *, known: UUID | None = None
 ) -> AsyncIterator[Runtime]:
-    """Connect to the broker and find out who we are. Raises StartupError."""
+    """Connect to the broker and find out who we are. Raises StartupError, KubeError."""
     agent = config.agent
     keep = key.KeyFile(Path(agent.pak_file)) if agent.pak_file else key.constant(agent.pak or "")
     broker, receivers = Broker(agent.broker_url, keep), Receivers()
     try:
         if agent.install_crds:
-            await identity.install_definitions(kube)
+            await installed.install(kube)
+        definitions = await installed.uids(kube)
         agent_id = await identity.establish(
             broker,
             kube,
@@ -98,8 +97,9 @@ async def open_runtime(
             cluster_name=agent.cluster_name,
             url=agent.broker_url,
             retries=agent.max_retries,
+            known=known,
         )
-        yield _Parts(config, access, kube, broker, receivers, agent_id).runtime()
+        yield _Parts(config, access, kube, broker, receivers, agent_id, definitions).runtime()
     finally:
         await receivers.close()
         await broker.close()
@@ -118,6 +118,7 @@ class _Parts:
     broker: Broker
     receivers: Receivers
     agent_id: UUID
+    definitions: frozenset[str]
 
     def __post_init__(self) -> None:
         agent = self.config.agent
@@ -144,20 +145,6 @@ class _Parts:
         interval = float(self.agent.polling_interval)
         return max(interval, _SELDOM_SECONDS) if self.channel.is_open else interval
 
-    def mending(self, step: Step) -> Step:
-        """A step that is taken again once our definitions, which somebody deleted, are back."""
-
-        async def run() -> None:
-            try:
-                await step()
-            except (KubeNotFound, UnknownKind):
-                if not self.agent.install_crds:
-                    raise
-                await identity.install_definitions(self.kube)
-                await step()
-
-        return run
-
     def runtime(self) -> Runtime:
         seen: Sightings = {}
         worker = Worker(
@@ -167,6 +154,9 @@ class _Parts:
             seen,
             find=self.store.find,
             restore=self.pull.restore,
+            lost=lambda stack: runtime.saw(
+                "DELETED", {"metadata": {"name": stack.name, "uid": stack.uid}}
+            ),
             resync_interval=float(self.agent.resync_interval),
             health_interval=float(self.agent.deployment_health_interval),
         )
@@ -189,7 +179,7 @@ class _Parts:
         runtime = Runtime(
             self.config, self.access, self.kube, self.broker, self.agent_id, self.store,
             self.queue, self.pull, outbox, health, worker, self.holdings, watches, self.pods,
-            self.errands(), self.channel, self.mending,
+            self.errands(), self.channel, self.definitions,
         )  # fmt: skip
         return runtime
 
@@ -244,6 +234,5 @@ class _Parts:
             ),
             self.seldom,
             paused=lambda: self.pull.paused,
-            mending=self.mending,
         )
         return errands

@@ -31,7 +31,6 @@ class Errands:
     deliveries: Deliveries
     interval: Callable[[], float]
     paused: Callable[[], bool]
-    mending: Callable[[Step], Step]
     ordering: Loop = field(init=False)
     keeping: Loop = field(init=False)
     diagnosing: Loop = field(init=False)
@@ -41,7 +40,7 @@ class Errands:
         def every(name: str, step: Step) -> Loop:
             return Loop(name, step, interval=self.interval, max_delay=_SLOWEST)
 
-        self.ordering = every("work orders", self.mending(self.orders.run))
+        self.ordering = every("work orders", self.orders.run)
         self.keeping = Loop("claims", self._keep, interval=_CLAIMS_SECONDS, max_delay=_SLOWEST)
         self.diagnosing = every("diagnostics", self._unless_paused(self.diagnostics.run))
         self.delivering = every("webhooks", self._unless_paused(self.deliveries.run))

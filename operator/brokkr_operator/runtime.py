@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from brokkr_common import __version__
-from brokkr_common.loops import Loop, Step
+from brokkr_common.loops import Loop
 from brokkr_common.wire.agents import AgentStatus
 from brokkr_common.wire.channel import Topic
 from brokkr_operator.clients.broker.channel import Channel
@@ -19,7 +18,7 @@ from brokkr_operator.clients.kube import access as kube_access
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.config import OperatorConfig
 from brokkr_operator.errands import Errands
-from brokkr_operator.errors import BrokerError
+from brokkr_operator.errors import BrokerError, KubeNotFound, UnknownKind
 from brokkr_operator.observe.holdings import Holdings
 from brokkr_operator.observe.pods import Pods
 from brokkr_operator.observe.watches import Watches
@@ -29,7 +28,7 @@ from brokkr_operator.report.health import HealthReporter
 from brokkr_operator.report.outbox import Outbox
 from brokkr_operator.resources import brokkragent, names
 from brokkr_operator.resources.brokkrstack import BrokkrStack
-from brokkr_operator.sync import identity
+from brokkr_operator.sync import installed
 from brokkr_operator.sync.pull import Pull
 from brokkr_operator.sync.store import Store
 from brokkr_operator.workqueue import WorkQueue
@@ -44,7 +43,8 @@ _GATHER_SECONDS = 0.2  # news of health come in flocks
 class Runtime:
     """Built by `assembly.open_runtime`; `start` and `stop` belong to kopf's startup and cleanup.
 
-    A step that is `mending` brings our definitions back where somebody has deleted them.
+    `definitions` are the uids of ours when this life began. With others no watch shows what there
+    is: `ended` is set, and another life has to begin.
     """
 
     config: OperatorConfig
@@ -63,7 +63,8 @@ class Runtime:
     pods: Pods
     errands: Errands
     channel: Channel
-    mending: Callable[[Step], Step]
+    definitions: frozenset[str]
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     pulling: Loop = field(init=False)
     reporting: Loop = field(init=False)
@@ -79,9 +80,8 @@ class Runtime:
         retry = float(agent.event_message_retry_delay)
         poll = float(agent.polling_interval)
         slowest = max(2.0, 3 * poll)
-        pull, beat = self.mending(self._pull), self.mending(self._beat)
-        self.pulling = Loop("pull", pull, interval=poll, max_delay=slowest)
-        self.beating = Loop("heartbeat", beat, interval=poll, max_delay=slowest)
+        self.pulling = Loop("pull", self._pull, interval=poll, max_delay=slowest)
+        self.beating = Loop("heartbeat", self._beat, interval=poll, max_delay=slowest)
         self.reporting = Loop("report", self._report, interval=retry, max_delay=max(retry, 0.5))
         often = min(float(agent.deployment_health_interval), 5.0)
         self.telling = Loop(
@@ -147,7 +147,11 @@ class Runtime:
         self.errands.wake(topics)
 
     async def _pull(self) -> None:
-        self._changed = await self.pull.run() or self._changed
+        try:
+            self._changed = await self.pull.run() or self._changed
+        except (KubeNotFound, UnknownKind):
+            self.beating.wake()  # it looks whether our definitions are gone
+            raise
 
     async def _report(self) -> None:
         await self.outbox.flush()
@@ -176,8 +180,11 @@ class Runtime:
             self.errands.resume()
 
     async def _show(self) -> None:
-        """Write the BrokkrAgent's status, if anything of it changed. Raises UnknownKind."""
-        await identity.check_definitions(self.kube)
+        """Write the BrokkrAgent's status, if anything of it changed."""
+        if await installed.uids(self.kube) != self.definitions:
+            logger.warning("our definitions were deleted; the agent begins anew")
+            self.ended.set()
+            return
         agent = self.config.agent
         kind = await self.kube.discovery.find(names.API_VERSION, brokkragent.KIND)
         name = brokkragent.resource_name(agent.agent_name, agent.cluster_name)

@@ -107,6 +107,11 @@ class Reconciler:
         await self._patch(stack, {**stack.status, "health": report.dump()})
         return stack, Done(stack.inventory, report)
 
+    async def is_gone(self, stack: BrokkrStack) -> bool:
+        """Whether this resource is there no more."""
+        body = await self._find(stack.name)
+        return body is None or body["metadata"]["uid"] != stack.uid
+
     async def _bring(self, stack: BrokkrStack, only: frozenset[Key] | None) -> Outcome:
         if stack.suspend:
             return Pause(Reason.SUSPENDED, "Suspended: the agent leaves this stack alone")

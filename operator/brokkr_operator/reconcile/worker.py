@@ -39,6 +39,7 @@ class Worker:
         *,
         find: Callable[[str], BrokkrStack | None],
         restore: Callable[[str], None],
+        lost: Callable[[BrokkrStack], None],
         resync_interval: float,
         health_interval: float,
         clock: Callable[[], float] = time.monotonic,
@@ -50,6 +51,7 @@ class Worker:
         self._find = find
         self._seen = seen
         self._restore = restore
+        self._lost = lost
         self._resync = resync_interval
         self._health = health_interval
         self._clock = clock
@@ -108,6 +110,9 @@ class Worker:
             seen = await self._reconciler.check_health(name)
         if seen is None:
             self._drop(name)
+            # NB: a watch that was away for long does not say what went meanwhile.
+            if (known := self._find(name)) and await self._reconciler.is_gone(known):
+                self._lost(known)
             return
         stack, result = seen
         self._hold(stack, result)

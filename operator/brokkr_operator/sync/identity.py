@@ -7,21 +7,31 @@ from uuid import UUID
 from brokkr_common.wire.agents import Agent, AgentStatus
 from brokkr_operator.clients.broker.client import Broker
 from brokkr_operator.clients.kube.client import Kube
-from brokkr_operator.errors import BrokerError, StartupError, UnknownKind
-from brokkr_operator.resources import brokkragent, definitions, names
+from brokkr_operator.errors import BrokerError, StartupError
+from brokkr_operator.resources import brokkragent, names
 
 logger = logging.getLogger(__name__)
 
 
 async def establish(
-    broker: Broker, kube: Kube, *, name: str, cluster_name: str, url: str, retries: int
+    broker: Broker,
+    kube: Kube,
+    *,
+    name: str,
+    cluster_name: str,
+    url: str,
+    retries: int,
+    known: UUID | None = None,
 ) -> UUID:
-    """The agent's id. Waits for the broker where nobody remembers it. Raises StartupError."""
+    """The agent's id. Waits for the broker where nobody remembers it. Raises StartupError.
+
+    `known` is what this process knew before it began anew.
+    """
     for attempt in range(retries + 1):
         try:
             agent = await _ask(broker, name=name, cluster_name=cluster_name)
         except BrokerError as e:
-            remembered = await _remembered(kube, name=name, cluster_name=cluster_name)
+            remembered = known or await _remembered(kube, name=name, cluster_name=cluster_name)
             if remembered:
                 logger.warning("starting without the broker", extra={"reason": str(e)})
                 return remembered
@@ -57,24 +67,3 @@ async def _remembered(kube: Kube, *, name: str, cluster_name: str) -> UUID | Non
     kind = await kube.discovery.find(names.API_VERSION, brokkragent.KIND)
     found = await kube.find_in(kind, "", brokkragent.resource_name(name, cluster_name))
     return UUID(found["spec"]["agentId"]) if found else None
-
-
-async def install_definitions(kube: Kube) -> None:
-    """Apply our own CRDs, and wait until they are served."""
-    for definition in definitions.load():
-        await kube.apply(definition)
-    kube.discovery.forget(names.GROUP)
-    async with asyncio.timeout(30):
-        while await _missing(kube):
-            await asyncio.sleep(0.05)
-
-
-async def check_definitions(kube: Kube) -> None:
-    """Raises UnknownKind where the cluster does not serve one of ours (any more)."""
-    if missing := await _missing(kube):
-        raise UnknownKind(f"the cluster does not serve {', '.join(sorted(missing))}")
-
-
-async def _missing(kube: Kube) -> set[str]:
-    kinds = {definition["spec"]["names"]["kind"] for definition in definitions.load()}
-    return kinds - (await kube.discovery.refresh(names.API_VERSION)).keys()

@@ -11,19 +11,18 @@ from typing import Any, Literal
 
 from brokkr_common.wire.deployments import TargetObject
 from brokkr_operator.clients.kube.client import Kube
-from brokkr_operator.errors import KubeConflict, KubeUnavailable
+from brokkr_operator.errors import KubeConflict, KubeNotFound, KubeUnavailable
 from brokkr_operator.resources import brokkrstack, names, payload
 from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.resources.objects import Entry, Key
+from brokkr_operator.sync import installed
 from brokkr_operator.sync.payloads import Payloads
 from brokkr_operator.sync.store import Store
 
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 8
-_DEFINITION = Entry(
-    Key("apiextensions.k8s.io", "CustomResourceDefinition", "", f"brokkrstacks.{names.GROUP}"), "v1"
-)
+_DEFINITION = installed.entry(f"brokkrstacks.{names.GROUP}")
 
 
 class Mirror:
@@ -139,7 +138,11 @@ class Mirror:
         owner = {"metadata": {"name": stack.name, "uid": stack.uid}}
         await self._payloads.write(secrets, pieces, owner, kind=brokkrstack.KIND)
         kind = await self._kube.discovery.find(names.API_VERSION, brokkrstack.KIND)
-        body = await self._kube.merge(kind, stack.name, {"spec": _pointer(target, secrets)})
+        try:
+            body = await self._kube.merge(kind, stack.name, {"spec": _pointer(target, secrets)})
+        except KubeNotFound:
+            self._store.remove(stack.name, stack.uid)  # nobody said that it went; make it anew
+            raise
         self._store.put(body)
         self._wake(stack.name)
         for old in set(stack.secrets) - set(secrets):

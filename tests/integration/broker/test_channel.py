@@ -262,7 +262,10 @@ async def test_frames_are_counted(broker: RunningBroker) -> None:
         await socket.send_json({"type": "heartbeat"})
         await broker.stack(agent_id=agent_id)
         await woken(socket, "state")
-        _, text, _ = await broker.root.call("GET", "/metrics")
-        lines = text.decode().splitlines()
+        counted = 'brokkr_ws_messages_total{direction="in",type="heartbeat"} 1.0'
+        lines: list[str] = []
+        async with asyncio.timeout(10):
+            while counted not in lines:
+                _, text, _ = await broker.root.call("GET", "/metrics")
+                lines = text.decode().splitlines()
         assert "brokkr_ws_connected_agents 1.0" in lines
-        assert 'brokkr_ws_messages_total{direction="in",type="heartbeat"} 1.0' in lines

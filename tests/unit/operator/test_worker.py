@@ -7,6 +7,7 @@ from typing import Any
 
 from brokkr_operator.observe.holdings import Holdings
 from brokkr_operator.reconcile.worker import Worker, crew
+from brokkr_operator.resources.brokkrstack import BrokkrStack
 from brokkr_operator.resources.objects import Key
 from brokkr_operator.workqueue import WorkQueue
 from model.agent import ModelWire
@@ -37,6 +38,7 @@ class Bench:
         self.stack = next(iter(self.world.stacks))
         self.world.broker.targeted.add(self.stack)
         process = self.world.process
+        self.lost: list[BrokkrStack] = []
         self.queue = WorkQueue(max_delay=60, jitter=lambda: 1.0)
         self.worker = Worker(
             process.reconciler,
@@ -45,6 +47,7 @@ class Bench:
             {},
             find=process.store.find,
             restore=lambda _: None,
+            lost=self.lost.append,
             resync_interval=300,
             health_interval=60,
             clock=asyncio.get_running_loop().time,
@@ -100,6 +103,19 @@ def test_news_of_its_objects_do_not_hurry_a_stack_that_failed() -> None:
             # but a better version is tried at once
             await bench.push(GOOD)
             assert bench.is_settled(name)
+
+    with asyncio.Runner(loop_factory=TimelessLoop) as runner:
+        runner.run(story())
+
+
+def test_a_resource_that_went_without_a_word_is_noticed_by_looking() -> None:
+    async def story() -> None:
+        async with _bench() as bench:
+            name = await bench.push(GOOD)
+            await bench.wire.request("DELETE", f"/apis/brokkr.io/v1/brokkrstacks/{name}")
+            assert not bench.lost
+            await asyncio.sleep(60)  # the next look at its health
+            assert [stack.name for stack in bench.lost] == [name]
 
     with asyncio.Runner(loop_factory=TimelessLoop) as runner:
         runner.run(story())
