@@ -5,7 +5,7 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
@@ -39,6 +39,7 @@ from brokkr_broker.services.configuration import Live
 from brokkr_broker.services.failures import Failures
 from brokkr_broker.services.keys import KeyRing
 from brokkr_common import extensions, telemetry
+from brokkr_common.loops import Step
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ async def open_context(
         await asyncio.to_thread(tracing.close)
 
 
-async def _forever(run: Callable[[], Awaitable[None]]) -> None:
+async def _forever(run: Step) -> None:
     """A bug in one of these must not leave all agents without wake-ups."""
     while True:
         try:

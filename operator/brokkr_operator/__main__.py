@@ -18,6 +18,7 @@ from brokkr_common.settings import SettingsError
 from brokkr_operator import config as settings
 from brokkr_operator.assembly import open_kube, open_runtime
 from brokkr_operator.clients.kube import access
+from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.config import OperatorConfig
 from brokkr_operator.errors import KubeError, OperatorError
 from brokkr_operator.handlers.agent import lifecycle, stacks, workorders
@@ -52,10 +53,7 @@ def start() -> None:
 
 
 async def _start(config: OperatorConfig) -> None:
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    if task:  # NB: as process 1 an unhandled SIGTERM is ignored; kopf takes over from here
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    _hear_sigterm()
     probes = Probes()
     server = await probes.serve(config.agent.health_port)
     try:
@@ -65,27 +63,43 @@ async def _start(config: OperatorConfig) -> None:
             if leader:
                 await leader.acquire()
             holding = asyncio.ensure_future(leader.hold() if leader else asyncio.Event().wait())
-            known: UUID | None = None
             try:
-                while True:
-                    try:
-                        async with open_runtime(config, reached, kube, known=known) as runtime:
-                            probes.runtime, known = runtime, runtime.agent_id
-                            logger.info("agent starts", extra={"agent_id": str(known)})
-                            if await _operate(runtime, holding):
-                                return
-                    except KubeError as e:
-                        if known is None or holding.done():
-                            raise
-                        logger.warning("not begun anew yet", extra={"reason": str(e)[:300]})
-                    probes.runtime = None
-                    if task:
-                        loop.add_signal_handler(signal.SIGTERM, task.cancel)
-                    await asyncio.sleep(_RESTART_SECONDS)
+                await _live(config, reached, kube, probes, holding)
             finally:
                 holding.cancel()
     finally:
         await server.cleanup()
+
+
+def _hear_sigterm() -> None:
+    """As process 1 an unhandled SIGTERM is ignored. While kopf runs, it is the one that hears."""
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+async def _live(
+    config: OperatorConfig,
+    reached: access.Access,
+    kube: Kube,
+    probes: Probes,
+    holding: "asyncio.Future[Any]",
+) -> None:
+    """One life after the other, until a signal or LeaseLost. Raises what the first one meets."""
+    known: UUID | None = None
+    while True:
+        try:
+            async with open_runtime(config, reached, kube, known=known) as runtime:
+                probes.runtime, known = runtime, runtime.agent_id
+                logger.info("agent starts", extra={"agent_id": str(known)})
+                if await _operate(runtime, holding):
+                    return
+        except KubeError as e:
+            if known is None or holding.done():
+                raise
+            logger.warning("not begun anew yet", extra={"reason": str(e)[:300]})
+        probes.runtime = None
+        _hear_sigterm()
+        await asyncio.sleep(_RESTART_SECONDS)
 
 
 async def _operate(runtime: Runtime, holding: "asyncio.Future[Any]") -> bool:

@@ -7,6 +7,7 @@ from brokkr_broker.context import Context
 from brokkr_broker.dal import work_orders
 from brokkr_broker.services import audit
 from brokkr_broker.services.audit import Origin
+from brokkr_broker.services.work_orders import TIMED_OUT
 
 
 async def sweep(context: Context) -> int:
@@ -20,7 +21,7 @@ async def sweep(context: Context) -> int:
 
 
 async def _record(context: Context, action: str, order_ids: Sequence[UUID]) -> None:
-    details = {"message": "the claim timed out"}
+    details = {"message": TIMED_OUT}
     await context.audit.record(
         *(
             audit.entry(action, actor=None, origin=Origin(), resource_id=order_id, details=details)
