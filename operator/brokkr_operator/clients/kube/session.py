@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -23,6 +24,7 @@ LEASE = "lease"
 _TIMEOUT = aiohttp.ClientTimeout(total=40, sock_connect=5)
 _RETRIED = {429, 500, 503, 504}
 _DELAYS = (0.2, 0.5, 1.0)
+_QUOTED = re.compile(r"got &value\..*")
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _MEANINGS: dict[int, type[errors.KubeError]] = {
     400: errors.KubeInvalid,
@@ -213,4 +215,5 @@ def _meaning(status: int, answer: Any, raw: bytes) -> errors.KubeError:
         kind = errors.KubeUnavailable
     if status == 500 and "typed patch object" in message:
         kind = errors.KubeInvalid  # NB: how server-side apply refuses a field of the wrong type
+        message = _QUOTED.sub("got another type", message)  # it may be out of a Secret
     return kind(message[:2000], status=status, reason=reason, details=body.get("details"))
