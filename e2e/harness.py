@@ -150,6 +150,11 @@ class Broker(Process):
         found = self.ask("GET", f"/agents/{agent_id}/events")
         return [e for e in found if object_id in (None, e["deployment_object_id"])]
 
+    def ended(self, order_id: str) -> Any:
+        """The log entry of a work order, None while it has none."""
+        found = self.call("GET", f"/work-order-log/{order_id}")
+        return found.json() if found.ok else None
+
 
 class Agent(Process):
     """`brokkr-agent start`, registered with a broker."""

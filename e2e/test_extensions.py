@@ -109,7 +109,7 @@ def test_a_type_of_work_is_done(
         "targeting": {"agent_ids": [agent.id]},
     }
     order = extended.ask("POST", "/work-orders", body)["id"]
-    entry = eventually(lambda: _log(extended, order))
+    entry = eventually(lambda: extended.ended(order))
     assert entry["success"]
     assert re.fullmatch(r"1 applied, \d+ pods in the cluster", str(entry["result_message"]))
 
@@ -156,8 +156,3 @@ def test_one_that_cannot_be_loaded_is_named_and_nothing_starts(
         assert process.ends() == 1
         text = process.log.read_text()
         assert "extension mine of brokkr.validators (broken:nothing): AttributeError" in text
-
-
-def _log(broker: Broker, order: str) -> dict[str, object] | None:
-    found = broker.call("GET", f"/work-order-log/{order}")
-    return found.json() if found.ok else None

@@ -1,5 +1,6 @@
 """The agent as a process: how it starts, answers, logs, takes a new key, and ends."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -67,25 +68,50 @@ def test_without_what_it_needs_it_says_what(
         assert last.startswith("brokkr-agent: ")
 
 
-def test_neither_keys_nor_manifests_nor_secrets_are_in_its_log(
+def test_neither_keys_nor_secrets_are_in_its_log(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:
-    # Given a stack with a Secret, and one whose Secret is refused, at the most talkative level
-    secret = (
-        f"apiVersion: v1\nkind: Secret\nmetadata: {{name: {unique}, namespace: default}}\n"
-        "stringData: {password: c0rrect-h0rse}\n"
-    )
-    stack, _ = deployed(broker, agent, kubectl, unique, secret)
-    broker.push(stack, secret + "data: {key: not*base64-c0rrect-h0rse}\n")
-    eventually(lambda: kubectl.condition(stack)["status"] == "False")
-    broker.push(stack, secret.replace("stringData:", "stringData: {x: [c0rrect-h0rse]}\nother:"))
-    eventually(lambda: kubectl.condition(stack)["observedGeneration"] == 3)
+    # Given a stack with a Secret, at the most talkative level
+    deployed(broker, agent, kubectl, unique, _secret(unique, "stringData: {a: c0rrect-h0rse}"))
     # Then the log tells what was done, and nothing of what is in it
     log = agent.log.read_text()
     assert "target state mirrored" in log
     assert "c0rrect-h0rse" not in log
     assert agent.pak not in log
     assert agent.pak.rpartition("_")[2] not in log
+
+
+def test_what_the_api_server_quotes_of_a_refused_object_is_not_repeated(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    # Given a Secret and a pod, each with a password
+    both = m.bundle(
+        _secret(unique, "stringData: {a: c0rrect-h0rse}"), _pod(unique, "c0rrect-h0rse")
+    )
+    stack, _ = deployed(broker, agent, kubectl, unique, both)
+    # When versions of them are refused, for reasons that show it
+    labels = m.deployment(unique, "default").replace(
+        "labels: {app: ", "labels: {app: c0rrect-h0rse-"
+    )
+    values = '[c0rrect-h0rse, "two\\nlines: c0rrect-h0rse"]'
+    pull = "type: kubernetes.io/dockerconfigjson\nstringData: {.dockerconfigjson: c0rrect-h0rse}"
+    refused = {
+        "illegal base64 data": _secret(unique, "data: {a: not*base64-c0rrect-h0rse}"),
+        "got another type": _secret(unique, f"data: {{a: {values}}}"),
+        "contents redacted": _secret(f"{unique}-b", pull),
+        "pod updates may not change fields": _pod(unique, "an0ther c0rrect-h0rse"),
+        "does not match template `labels`": labels,
+    }
+    for why, text in refused.items():
+        broker.push(stack, text)
+        # Then log, status and event say why, without it
+        message = eventually(lambda why=why: _message(kubectl, stack, why))
+        eventually(lambda why=why: why in agent.log.read_text())
+        assert unique in message
+    told = json.dumps([kubectl.stack(stack), broker.events(agent.id), kubectl.get("events", "-A")])
+    assert "does not match" in told
+    assert "c0rrect-h0rse" not in told
+    assert "c0rrect-h0rse" not in agent.log.read_text()
 
 
 def test_a_new_key_in_its_file_is_taken_without_a_restart(
@@ -105,3 +131,25 @@ def test_a_new_key_in_its_file_is_taken_without_a_restart(
     pushed = broker.push(stack, m.config_map(unique, "default", "2"))
     wait_applied(kubectl, stack, pushed["sequence_id"])
     assert agent.pid == pid
+
+
+def _message(kubectl: Kubectl, stack: str, part: str) -> str | None:
+    """Why the stack is not Ready, once that is for this reason."""
+    message: str = kubectl.condition(stack)["message"]
+    return message if part in message else None
+
+
+def _secret(name: str, content: str) -> str:
+    return (
+        f"apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: default}}\n{content}\n"
+    )
+
+
+def _pod(name: str, password: str) -> str:
+    return f"""\
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: default}}
+spec:
+  containers: [{{name: a, image: example.com/a, env: [{{name: PASSWORD, value: {password}}}]}}]
+"""

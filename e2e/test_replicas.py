@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -58,7 +57,7 @@ def test_the_leader_is_killed_again_and_again(
     # and nothing is left behind, missing, or told twice
     wait_reported(broker, pair[0], pushed[-1]["id"])
     for order in orders:
-        entry = eventually(lambda order=order: _log(broker, order))
+        entry = eventually(lambda order=order: broker.ended(order))
         assert (entry["success"], entry["attempt"]) == (True, 1), entry
     told = [e["deployment_object_id"] for e in broker.events(pair[0].id)]
     assert len(told) == len(set(told))
@@ -110,8 +109,3 @@ def test_one_stack_is_served_by_two_agents_of_one_cluster_but_applied_by_one(
 
 def _for(agent: Agent) -> dict[str, object]:
     return {"targeting": {"agent_ids": [agent.id]}}
-
-
-def _log(broker: Broker, order: str) -> Any:
-    found = broker.call("GET", f"/work-order-log/{order}")
-    return found.json() if found.ok else None

@@ -17,7 +17,7 @@ def test_a_job_is_waited_for_and_its_end_is_told(
 ) -> None:
     text = m.bundle(m.config_map(unique, "default"), m.job(unique, "default", "example.com/a"))
     order = _order(broker, agent, text)
-    entry = eventually(lambda: _ended(broker, order))
+    entry = eventually(lambda: broker.ended(order))
     assert (entry["success"], entry["attempt"]) == (True, 1), entry
     assert entry["result_message"] == "Successfully applied 2 resource(s)"
     assert entry["claimed_by"] == agent.id
@@ -37,7 +37,7 @@ def test_a_failed_job_says_what_its_pod_said_and_is_tried_anew(
     order = _order(broker, agent, text, max_retries=1, backoff_seconds=1)
     eventually(lambda: _resource(kubectl, order, attempt=1)["status"]["phase"] == "Failed")
     uid = kubectl.get("-n", "default", "job", unique)["metadata"]["uid"]
-    entry = eventually(lambda: _ended(broker, order), seconds=60)
+    entry = eventually(lambda: broker.ended(order), seconds=60)
     assert (entry["success"], entry["attempt"], entry["retries_attempted"]) == (False, 2, 1)
     assert f"Job {unique} in default" in entry["result_message"]
     assert "line 2 of a container" in entry["result_message"]
@@ -65,7 +65,7 @@ def test_what_can_never_work_is_not_tried_again(
         what: _order(broker, agent, text, work_type=kind) for what, (text, kind) in cases.items()
     }
     for what, order in orders.items():
-        entry = eventually(lambda order=order: _ended(broker, order))
+        entry = eventually(lambda order=order: broker.ended(order))
         assert (entry["success"], entry["retries_attempted"]) == (False, 0), entry
         assert texts.get(what, what) in entry["result_message"], entry
     assert kubectl.get("-n", "default", "configmap", unique)["data"] == {"value": "1"}
@@ -82,7 +82,7 @@ def test_a_restart_in_the_middle_goes_on_instead_of_beginning_again(
         agent.start()
         agent.wait()
     kubectl.run("-n", "default", "patch", "job", unique, "-p", '{"spec":{"suspend":false}}')
-    entry = eventually(lambda: _ended(broker, order))
+    entry = eventually(lambda: broker.ended(order))
     assert (entry["success"], entry["attempt"]) == (True, 1)
     assert kubectl.get("-n", "default", "job", unique)["metadata"]["uid"] == uid
 
@@ -95,7 +95,7 @@ def test_work_that_ended_while_the_agent_was_away_is_not_done_again(
     agent.kill()
     kubectl.run("-n", "default", "delete", "job", unique)
     agent.start()
-    entry = eventually(lambda: _ended(broker, order))
+    entry = eventually(lambda: broker.ended(order))
     assert not entry["success"]
     assert "is gone" in entry["result_message"]
     assert kubectl.get("-n", "default", "job", unique) is None
@@ -115,7 +115,7 @@ def test_the_result_waits_for_the_broker(
     finally:
         broker.start()
         broker.wait()
-    assert eventually(lambda: _ended(broker, order))["success"]
+    assert eventually(lambda: broker.ended(order))["success"]
 
 
 def test_a_cancelled_order_stops_what_runs(
@@ -138,7 +138,7 @@ def test_work_that_takes_too_long_ends_and_a_claim_is_kept_meanwhile(
 ) -> None:
     text = m.job(unique, "default", "example.com/a", suspended=True)
     order = _order(broker, agent, text, claim_timeout_seconds=4, max_retries=0)
-    entry = eventually(lambda: _ended(broker, order))
+    entry = eventually(lambda: broker.ended(order))
     assert (entry["success"], entry["attempt"]) == (False, 1)
     assert entry["result_message"] == "not done within 4 s"
 
@@ -154,7 +154,7 @@ def test_two_agents_race_and_one_does_it(
         for i in range(6)
     ]
     for order in orders:
-        entry = eventually(lambda order=order: _ended(broker, order))
+        entry = eventually(lambda order=order: broker.ended(order))
         assert (entry["success"], entry["attempt"]) == (True, 1)
         found = kubectl.get("workorders", "-l", f"brokkr.io/work-order-id={order}")["items"]
         assert [w["spec"]["agentId"] for w in found] == [entry["claimed_by"]]
@@ -165,7 +165,7 @@ def test_an_ended_order_leaves_after_its_time(
 ) -> None:
     agent = make_agent(work_order_ttl="1")
     order = _order(broker, agent, m.config_map(unique, "default"))
-    eventually(lambda: _ended(broker, order))
+    eventually(lambda: broker.ended(order))
     eventually(lambda: _resource(kubectl, order) is None)
     assert kubectl.get("-n", "default", "configmap", unique)
 
@@ -222,7 +222,7 @@ def test_a_build_gives_the_digest_of_its_image(
     broker: Broker, agent: Agent, shipwright: Kubectl, unique: str
 ) -> None:
     order = _order(broker, agent, _build(f"{unique}-works"), work_type="build")
-    entry = eventually(lambda: _ended(broker, order))
+    entry = eventually(lambda: broker.ended(order))
     assert (entry["success"], entry["result_message"]) == (True, "sha256:" + "ab" * 32)
     run = shipwright.get("-n", "default", "buildrun", f"{unique}-works-{order[:8]}")
     assert run["metadata"]["labels"]["shipwright.io/build"] == f"{unique}-works"
@@ -233,14 +233,14 @@ def test_a_build_gives_the_digest_of_its_image(
         f"spec: {{buildRef: {{name: {unique}-works, namespace: default}}}}\n"
     )
     order = _order(broker, agent, named, work_type="build")
-    assert eventually(lambda: _ended(broker, order))["success"]
+    assert eventually(lambda: broker.ended(order))["success"]
 
 
 def test_a_build_that_fails_says_why_and_one_that_is_interrupted_goes_on(
     broker: Broker, agent: Agent, shipwright: Kubectl, unique: str
 ) -> None:
     order = _order(broker, agent, _build(f"{unique}-breaks"), work_type="build", max_retries=0)
-    entry = eventually(lambda: _ended(broker, order))
+    entry = eventually(lambda: broker.ended(order))
     assert not entry["success"]
     assert "the step build-push failed" in entry["result_message"]
 
@@ -257,7 +257,7 @@ def test_a_build_that_fails_says_why_and_one_that_is_interrupted_goes_on(
         "-n", "default", "patch", "buildrun", f"{unique}-hang-{order[:8]}",
         "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}),
     )  # fmt: skip
-    entry = eventually(lambda: _ended(broker, order))
+    entry = eventually(lambda: broker.ended(order))
     assert (entry["success"], entry["result_message"], entry["attempt"]) == (True, "sha256:cd", 1)
 
 
@@ -274,11 +274,6 @@ def _order(broker: Broker, agent: Agent | None, text: str, **fields: Any) -> str
     body = {"work_type": "custom", "yaml_content": text, "targeting": targeting, **fields}
     order: str = broker.ask("POST", "/work-orders", body)["id"]
     return order
-
-
-def _ended(broker: Broker, order: str) -> Any:
-    found = broker.call("GET", f"/work-order-log/{order}")
-    return found.json() if found.ok else None
 
 
 def _resource(kubectl: Kubectl, order: str, attempt: int = 0) -> Any:

@@ -47,7 +47,8 @@ async def run(
     pak = (system.brokers[0].folder / "data" / "admin-pak").read_text().strip()
     admin = Caller(http, urls, pak, history)
     hook = {"name": "h", "url": receiver, "max_retries": 10, "timeout_seconds": 5}
-    await admin.ask("POST", "/webhooks", {**hook, "event_types": ["workorder.completed"]})
+    made = await admin.ask("POST", "/webhooks", {**hook, "event_types": ["workorder.completed"]})
+    deliveries = f"/webhooks/{made['id']}/deliveries"
     agents, ids = [], []
     for number in range(AGENTS):
         made = await admin.ask("POST", "/agents", {"name": f"a{number}", "cluster_name": "c"})
@@ -72,7 +73,7 @@ async def run(
         chaos.cancel()
         await asyncio.gather(chaos, return_exceptions=True)
         await asyncio.to_thread(system.heal)
-        await settle(admin, history)
+        await settle(admin, deliveries, history)
     finally:
         for task in (chaos, *working):
             task.cancel()
@@ -81,12 +82,19 @@ async def run(
     assert not failed, failed
 
 
-async def settle(admin: Caller, history: History) -> None:
-    """Until nothing is left to do."""
+async def settle(admin: Caller, deliveries: str, history: History) -> None:
+    """Until nothing is left to do. A delivery that a killed broker had is sent again by another."""
+
+    async def is_settled() -> bool:
+        page = await admin.ask("GET", f"{deliveries}?limit=10000")
+        return all(one["status"] in ("success", "dead") for one in page)
+
     async with asyncio.timeout(150):
         while await admin.ask("GET", "/work-orders?limit=1"):
             await asyncio.sleep(0.5)
         while {one for _, one in history.told} != history.orders:
+            await asyncio.sleep(0.5)
+        while not await is_settled():
             await asyncio.sleep(0.5)
 
 

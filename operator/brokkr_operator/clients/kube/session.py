@@ -25,6 +25,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=40, sock_connect=5)
 _RETRIED = {429, 500, 503, 504}
 _DELAYS = (0.2, 0.5, 1.0)
 _QUOTED = re.compile(r"got &value\..*")
+_STRUCTURE = re.compile(r"^(\w+ value): [^\"].*[\]}]: ", re.DOTALL)
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _MEANINGS: dict[int, type[errors.KubeError]] = {
     400: errors.KubeInvalid,
@@ -215,5 +216,18 @@ def _meaning(status: int, answer: Any, raw: bytes) -> errors.KubeError:
         kind = errors.KubeUnavailable
     if status == 500 and "typed patch object" in message:
         kind = errors.KubeInvalid  # NB: how server-side apply refuses a field of the wrong type
-        message = _QUOTED.sub("got another type", message)  # it may be out of a Secret
-    return kind(message[:2000], status=status, reason=reason, details=body.get("details"))
+    details = body.get("details") or {}
+    message = _without_contents(message, details)
+    return kind(message[:2000], status=status, reason=reason, details=details)
+
+
+def _without_contents(message: str, details: dict[str, Any]) -> str:
+    """What is wrong and where, without what the API server quotes of Secrets and whole pods.
+
+    NB: of a structure it shows all values, of a pod that cannot change a diff below the first line.
+    """
+    for cause in details.get("causes") or ():
+        if quoted := cause.get("message"):
+            told = _STRUCTURE.sub(r"\1: ", quoted).partition("\n")[0]
+            message = message.replace(quoted, told)
+    return _QUOTED.sub("got another type", message)
