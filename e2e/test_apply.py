@@ -41,6 +41,29 @@ def test_an_immutable_field_says_what_helps_and_the_annotation_helps(
     assert live["metadata"]["uid"] != uid
 
 
+def test_an_object_whose_api_version_is_served_no_more_is_removed_all_the_same(
+    broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
+) -> None:
+    # Given an object of v1beta1 of a kind that has v1 as well
+    group = f"{unique}.example.com"
+    definition = m.definition("pumps", "Pump", group)
+    version = definition.partition("  versions:\n")[2]
+    older = version.replace("v1", "v1beta1").replace("storage: true", "storage: false")
+    kubectl.apply(definition + older)
+    pump = m.custom("Pump", group, unique, "default").replace("/v1\n", "/v1beta1\n")
+    stack, _ = deployed(
+        broker, agent, kubectl, unique, m.bundle(m.config_map(unique, "default"), pump)
+    )
+    # When v1beta1 goes, and a version of the stack has no such object any more
+    kubectl.apply(definition + older.replace("served: true", "served: false"))
+    assert kubectl.get("-n", "default", f"pumps.v1.{group}", unique)
+    pushed = broker.push(stack, m.config_map(unique, "default"))
+    # Then it is removed
+    wait_applied(kubectl, stack, pushed["sequence_id"])
+    assert kubectl.get("-n", "default", f"pumps.v1.{group}", unique) is None
+    kubectl.run("delete", "crd", f"pumps.{group}")
+
+
 def test_a_version_that_is_refused_takes_back_its_own_new_namespace_and_no_other(
     broker: Broker, agent: Agent, kubectl: Kubectl, unique: str
 ) -> None:

@@ -206,7 +206,8 @@ class ApiServer:
             return None
         namespace = self.objects.get(Place("namespaces", "", place.namespace))
         if namespace is None:
-            return _error(404, "NotFound", f'namespaces "{place.namespace}" not found')
+            name = place.namespace
+            return _error(404, "NotFound", f'namespaces "{name}" not found', name=name)
         if "deletionTimestamp" in namespace["metadata"]:
             text = f"unable to create new content in namespace {place.namespace} because it is "
             return _error(403, "Forbidden", text + "being terminated")
@@ -270,7 +271,8 @@ def _error(code: int, reason: str, message: str, **details: Any) -> Answer:
 
 
 def _not_found(target: Target) -> Answer:
-    return _error(404, "NotFound", f'{target.place.plural} "{target.place.name}" not found')
+    name = target.place.name
+    return _error(404, "NotFound", f'{target.place.plural} "{name}" not found', name=name)
 
 
 def _namespace(name: str) -> Object:

@@ -193,7 +193,7 @@ class Pass:
         except KubeInvalid as e:
             if not await replace.is_possible(self._kube, step, e, agent_id=self._agent_id):
                 raise
-            live, is_new = await replace.replace(self._kube, step)
+            live, is_new = await replace.replace(self._kube, step, agent_id=self._agent_id)
         self.live[key] = live
         self._memory.note(key, live, step.manifest)
         if before is None or _version(before) != _version(live):

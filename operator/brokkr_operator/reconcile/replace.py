@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from brokkr_operator.clients.kube.client import Kube
-from brokkr_operator.errors import KubeError, KubeInvalid, KubeUnavailable
+from brokkr_operator.errors import KubeConflict, KubeError, KubeInvalid, KubeUnavailable
 from brokkr_operator.reconcile.plan import Step
 from brokkr_operator.resources import names, objects
 from brokkr_operator.resources.objects import Object
@@ -17,17 +17,17 @@ _GONE_SECONDS = 60
 async def is_possible(kube: Kube, step: Step, refused: KubeInvalid, *, agent_id: str) -> bool:
     """Only immutable fields stand in the way, the object is ours to make anew, and it could be."""
     live = await kube.find(step.entry)
-    if live is None or not is_immutable(refused) or not _owns(step, live, agent_id):
-        return False
-    finished = step.entry.key.kind == "Job" and _is_finished(live)
-    if not finished and objects.annotation(step.manifest, names.REPLACE_ANNOTATION) != "true":
+    if live is None or not is_immutable(refused) or not _may_go(step, live, agent_id):
         return False
     return await _could_be_made(kube, step)
 
 
-async def replace(kube: Kube, step: Step) -> tuple[Object, bool]:
+async def replace(kube: Kube, step: Step, *, agent_id: str) -> tuple[Object, bool]:
+    """Raises KubeConflict where the object changed hands since it was looked at."""
     live = await kube.find(step.entry)
     if live is not None:
+        if not _may_go(step, live, agent_id):
+            raise KubeConflict("is not ours to make anew any more", status=409)
         logger.info("made anew", extra={"object": str(step.entry.key)})
         await kube.delete(live)
         await _wait_gone(kube, step, live)
@@ -40,7 +40,11 @@ def is_immutable(e: KubeInvalid) -> bool:
     return all("immutable" in (cause.get("message") or "") for cause in causes)
 
 
-def _owns(step: Step, live: Object, agent_id: str) -> bool:
+def _may_go(step: Step, live: Object, agent_id: str) -> bool:
+    """It is this stack's, and somebody said that it may be made anew, or it is a finished Job."""
+    finished = step.entry.key.kind == "Job" and _is_finished(live)
+    if not finished and objects.annotation(step.manifest, names.REPLACE_ANNOTATION) != "true":
+        return False
     same_stack = objects.label(live, names.STACK_LABEL) == objects.label(
         step.manifest, names.STACK_LABEL
     )

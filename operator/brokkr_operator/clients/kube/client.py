@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from brokkr_operator.clients.kube.discovery import Discovery, Kind
 from brokkr_operator.clients.kube.follow import Follower
 from brokkr_operator.clients.kube.session import APPLY, LEASE, MERGE, Session
-from brokkr_operator.errors import KubeConflict, KubeNotFound, UnknownKind
+from brokkr_operator.errors import KubeConflict, KubeNotFound
 from brokkr_operator.resources import names
 from brokkr_operator.resources.objects import Entry, Object
 
@@ -25,19 +25,26 @@ class Kube:
         await self._session.close()
 
     async def find(self, entry: Entry) -> Object | None:
-        """The live object, or None where it, or even its kind, is not there."""
-        try:
-            kind = await self.discovery.find(entry.api_version, entry.key.kind)
-        except UnknownKind:
-            return None
-        return await self.find_in(kind, entry.key.namespace, entry.key.name)
+        """The live object, or None where it, or even its kind, is not there.
+
+        Where its version is served no more, it is found in another one.
+        """
+        for _ in range(2):
+            kind = await self.discovery.locate(entry.api_version, entry.key.kind)
+            if kind is None:
+                return None
+            live = await self.find_in(kind, entry.key.namespace, entry.key.name)
+            if live is not None or self.discovery.has(kind):
+                return live
+        return None
 
     async def find_in(self, kind: Kind, namespace: str, name: str) -> Object | None:
         try:
             _, found = await self._session.request(
                 "GET", kind.path(namespace, name), operation="get"
             )
-        except KubeNotFound:
+        except KubeNotFound as e:
+            self._check_served(kind, e)
             return None
         live: Object = found
         return live
@@ -49,14 +56,18 @@ class Kube:
         params = {"fieldManager": names.FIELD_MANAGER, "force": "true"}
         if dry_run:
             params["dryRun"] = "All"
-        status, result = await self._session.request(
-            "PATCH",
-            kind.path(metadata.get("namespace", ""), metadata["name"]),
-            operation="apply",
-            params=params,
-            body=obj,
-            content_type=APPLY,
-        )
+        try:
+            status, result = await self._session.request(
+                "PATCH",
+                kind.path(metadata.get("namespace", ""), metadata["name"]),
+                operation="apply",
+                params=params,
+                body=obj,
+                content_type=APPLY,
+            )
+        except KubeNotFound as e:
+            self._check_served(kind, e)
+            raise
         return result, status == 201
 
     async def create(self, obj: Object) -> Object:
@@ -160,6 +171,11 @@ class Kube:
             await self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         except KubeConflict:
             return
+
+    def _check_served(self, kind: Kind, e: KubeNotFound) -> None:
+        """A 404 names the object that is missing; where it names none, there is no such path."""
+        if not e.details.get("name"):
+            self.discovery.drop(kind)
 
     async def ping(self) -> None:
         """Raises KubeError where the API server is not ready to serve us."""

@@ -1,6 +1,7 @@
 """Which kinds the cluster serves, and under which paths. Cached until somebody misses one."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import msgspec
@@ -49,6 +50,22 @@ class Discovery:
             raise UnknownKind(f"the cluster does not serve {kind} of {api_version}")
         return known
 
+    async def locate(self, api_version: str, kind: str) -> Kind | None:
+        """A kind in this version, or in another of its group, which shows the same objects."""
+        with contextlib.suppress(UnknownKind):
+            return await self.find(api_version, kind)
+        group, _, _ = api_version.rpartition("/")
+        if not group:
+            return None
+        try:
+            _, answer = await self._session.request("GET", f"/apis/{group}", operation="discovery")
+        except KubeNotFound:
+            return None
+        for version in answer["versions"]:
+            if found := (await self.refresh(version["groupVersion"])).get(kind):
+                return found
+        return None
+
     async def refresh(self, api_version: str) -> dict[str, Kind]:
         """Ask the API server; an unknown version is an empty one."""
         root = "/apis/" if "/" in api_version else "/api/"
@@ -70,6 +87,14 @@ class Discovery:
     def knows(self, group: str, kind: str) -> bool:
         """Whether a kind is in the cache, in any version of its group."""
         return any(v.startswith(f"{group}/") and kind in k for v, k in self._kinds.items())
+
+    def has(self, kind: Kind) -> bool:
+        """Whether a kind is in the cache just so."""
+        return self._kinds.get(kind.api_version, {}).get(kind.kind) == kind
+
+    def drop(self, kind: Kind) -> None:
+        """It is not served where it was."""
+        self._kinds.pop(kind.api_version, None)
 
     def forget(self, group: str) -> None:
         """A definition of this group is new."""
