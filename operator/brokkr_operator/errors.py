@@ -52,6 +52,11 @@ class BrokerError(OperatorError):
         super().__init__(message)
         self.status = status
 
+    @property
+    def is_general(self) -> bool:
+        """Whether it says nothing about what was sent: whatever comes next would fare alike."""
+        return self.status in (0, 401, 429, 502, 503, 504)
+
 
 class StackError(OperatorError):
     """A stack cannot be brought to its desired state now.

@@ -143,8 +143,7 @@ class Pods:
     async def run(self, moved: Callable[[str], None]) -> None:
         """Until cancelled. `moved` hears which stack has news."""
         await self._needed.wait()
-        kind = await self._kube.discovery.find("v1", "Pod")
-        follower = self._kube.follow(kind, Body, listed=self._listed, changed=self._changed)
+        follower = self._kube.follow("v1", "Pod", Body, listed=self._listed, changed=self._changed)
         async with asyncio.TaskGroup() as group:
             group.create_task(follower.run())
             group.create_task(self._tell(moved))

@@ -5,21 +5,15 @@ status asks for a look at its health.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.clients.kube.follow import Partial
-from brokkr_operator.errors import OperatorError
 from brokkr_operator.observe import sightings
 from brokkr_operator.observe.holdings import Holdings
 from brokkr_operator.observe.sightings import Sightings
 from brokkr_operator.resources import names, objects
 from brokkr_operator.resources.objects import Key
-
-logger = logging.getLogger(__name__)
-
-_RETRY_SECONDS = 30
 
 
 class Watches:
@@ -79,16 +73,15 @@ class Watches:
             else:
                 self._changed(key_of(item), item)
 
-        while True:
-            try:
-                found = await self._kube.discovery.find(api_version, kind)
-                follower = self._kube.follow(
-                    found, Partial, selector=names.STACK_LABEL, listed=listed, changed=changed
-                )
-                await follower.run()
-            except OperatorError as e:
-                logger.info("kind not watched", extra={"kind": kind, "reason": str(e)[:300]})
-                await asyncio.sleep(_RETRY_SECONDS)
+        follower = self._kube.follow(
+            api_version,
+            kind,
+            Partial,
+            selector=names.STACK_LABEL,
+            listed=listed,
+            changed=changed,
+        )
+        await follower.run()
 
     def _changed(self, key: Key, item: Partial) -> None:
         new, old = sightings.of(item.metadata), self._seen.get(key)

@@ -42,15 +42,26 @@ class Results:
         self._renewed: dict[str, float] = {}
 
     async def flush(self) -> None:
-        """Raises BrokerError where something is not taken now."""
+        """Raises BrokerError where something is not taken now; that holds up no other order."""
         current = self._orders()
         for name in self._renewed.keys() - {order.name for order in current}:
             del self._renewed[name]
+        failed: BrokerError | None = None
         for order in current:
-            if order.ended and not order.delivered:
-                await self._deliver(order)
-            elif not order.ended and not order.cancelled:
-                await self._renew(order)
+            try:
+                await self._attend(order)
+            except BrokerError as e:
+                if e.is_general:
+                    raise
+                failed = failed or e
+        if failed:
+            raise failed
+
+    async def _attend(self, order: WorkOrder) -> None:
+        if order.ended and not order.delivered:
+            await self._deliver(order)
+        elif not order.ended and not order.cancelled:
+            await self._renew(order)
 
     async def _deliver(self, order: WorkOrder) -> None:
         result = order.result

@@ -36,11 +36,22 @@ class Outbox:
         self._delivered = delivered
 
     async def flush(self) -> None:
-        """Send everything that is pending. Raises BrokerError where it is not taken now."""
+        """Send everything that is pending. Raises BrokerError where something is not taken now.
+
+        An event that the broker stumbles over holds up those of its own stack only.
+        """
+        failed: BrokerError | None = None
         for stack in self._stacks():
-            for event in stack.pending_events:
-                await self._send(stack, event)
-                await self._note(stack, event["id"])
+            try:
+                for event in stack.pending_events:
+                    await self._send(stack, event)
+                    await self._note(stack, event["id"])
+            except BrokerError as e:
+                if e.is_general:
+                    raise
+                failed = failed or e
+        if failed:
+            raise failed
 
     async def _send(self, stack: BrokkrStack, event: dict[str, Any]) -> None:
         report = EventCreate(

@@ -4,6 +4,7 @@ The broker's claim comes first. A crash right after it is mended by the next pas
 this agent holds and has no resource for.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -55,15 +56,16 @@ class Orders:
         self._written: set[str] = set()
 
     async def run(self) -> None:
-        """Raises BrokerError, KubeError."""
+        """Raises BrokerError, KubeError; what one order meets holds up no other."""
         await self._load()
         found = await self._broker.pending_orders(self._agent_id)
         held = [order for order in found if order.status is WorkOrderStatus.CLAIMED]
-        for order in held:
-            await self._mirror(order)
+        results = await asyncio.gather(*map(self._mirror, held), return_exceptions=True)
         await self._cancel({(str(order.id), order.attempt) for order in held})
         if not self._paused():
             await self._claim([o for o in found if o.status is WorkOrderStatus.PENDING])
+        for failure in filter(None, results):
+            raise failure
 
     async def _load(self) -> None:
         """Fill the store once, before the watch does."""
@@ -81,21 +83,26 @@ class Orders:
         room = self._limit - sum(not order.ended for order in self._own())
         # NB: a result that came too late still counts, as long as nobody begins anew.
         told = {order.order_id for order in self._own() if order.ended and not order.delivered}
+        failed: BrokerError | None = None
         for order in pending:
             if room <= 0:
-                return
+                break
             if str(order.id) in told:
                 continue
             try:
                 claimed = await self._broker.claim_order(order.id, self._agent_id)
             except BrokerError as e:
-                if e.status not in _TAKEN:
+                if e.is_general:
                     raise
-                continue  # another agent was faster
+                if e.status not in _TAKEN:  # another agent was faster
+                    failed = failed or e
+                continue
             extra = {"order": str(order.id), "type": order.work_type, "attempt": claimed.attempt}
             logger.info("work order claimed", extra=extra)
             await self._mirror(claimed)
             room -= 1
+        if failed:
+            raise failed
 
     async def _mirror(self, order: wire.WorkOrder) -> None:
         name = workorder.resource_name(order)

@@ -142,7 +142,8 @@ class Kube:
 
     def follow(
         self,
-        kind: Kind,
+        api_version: str,
+        kind: str,
         shape: type[T],
         *,
         selector: str = "",
@@ -151,7 +152,14 @@ class Kube:
     ) -> Follower[T]:
         """A watch of every object of a kind; `run` it."""
         return Follower(
-            self._session, kind, shape, selector=selector, listed=listed, changed=changed
+            self._session,
+            self.discovery,
+            api_version,
+            kind,
+            shape,
+            selector=selector,
+            listed=listed,
+            changed=changed,
         )
 
     async def put_lease(self, lease: Object, *, create: bool) -> Object:

@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from brokkr_operator.clients.kube.discovery import Kind
+from brokkr_operator.clients.kube.discovery import Discovery, Kind
 from brokkr_operator.clients.kube.session import Session
-from brokkr_operator.errors import KubeError
+from brokkr_operator.errors import KubeError, KubeNotFound, UnknownKind
 
 logger = logging.getLogger(__name__)
 
@@ -78,12 +78,17 @@ class _Expired(Exception):
 
 
 class Follower(Generic[T]):
-    """`listed` gets all objects, at first and when the watch was lost; `changed` each change."""
+    """`listed` gets all objects, at first and when the watch was lost; `changed` each change.
+
+    A kind that is served no more, or not yet, is looked for again and again, in any version.
+    """
 
     def __init__(
         self,
         session: Session,
-        kind: Kind,
+        discovery: Discovery,
+        api_version: str,
+        kind: str,
         shape: type[T],
         *,
         selector: str = "",
@@ -91,7 +96,8 @@ class Follower(Generic[T]):
         changed: Callable[[str, T], None],
     ) -> None:
         self._session = session
-        self._kind = kind
+        self._discovery = discovery
+        self._name = (api_version, kind)
         self._decode = msgspec.json.Decoder(shape).decode
         self._partial = shape is Partial
         self._selector = selector
@@ -104,28 +110,41 @@ class Follower(Generic[T]):
         failures = 0
         while True:
             try:
-                if not self._version:
-                    await self._list()
-                await self._watch()
+                await self._follow()
                 failures = 0
             except _Expired:
                 self._version = ""
-            except (KubeError, msgspec.MsgspecError) as e:
+            except (KubeError, UnknownKind, msgspec.MsgspecError) as e:
                 failures += 1
                 delay = min(_LONGEST_DELAY, 0.5 * 2.0 ** min(failures, 10))
-                extra = {"kind": self._kind.kind, "reason": str(e)[:300], "failures": failures}
+                extra = {"kind": self._name[1], "reason": str(e)[:300], "failures": failures}
                 logger.log(
                     logging.WARNING if failures > 1 else logging.INFO, "watch lost", extra=extra
                 )
                 await asyncio.sleep(delay * (0.5 + 0.5 * random.random()))  # noqa: S311
 
-    async def _list(self) -> None:
+    async def _follow(self) -> None:
+        """Raises KubeError, UnknownKind."""
+        kind = await self._discovery.locate(*self._name)
+        if kind is None:
+            self._version = ""
+            raise UnknownKind(f"the cluster does not serve {' '.join(self._name)}")
+        try:
+            if not self._version:
+                await self._list(kind)
+            await self._watch(kind)
+        except KubeNotFound:
+            self._discovery.drop(kind)
+            self._version = ""
+            raise
+
+    async def _list(self, kind: Kind) -> None:
         params = self._params() | {"limit": _PAGE}
         accept = _PARTIAL_LIST if self._partial else "application/json"
         found: list[T] = []
         while True:
             raw = await self._session.read(
-                self._kind.path(), operation="list", params=params, accept=accept
+                kind.path(), operation="list", params=params, accept=accept
             )
             page = msgspec.json.decode(raw, type=_Page)
             found += [self._decode(item) for item in page.items or ()]
@@ -135,7 +154,7 @@ class Follower(Generic[T]):
         self._version = page.metadata.resource_version
         self._listed(found)
 
-    async def _watch(self) -> None:
+    async def _watch(self, kind: Kind) -> None:
         params = self._params() | {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -144,7 +163,7 @@ class Follower(Generic[T]):
         }
         accept = _PARTIAL if self._partial else "application/json"
         lines = self._session.stream(
-            self._kind.path(), params=params, accept=accept, seconds=_SERVER_SECONDS + 30
+            kind.path(), params=params, accept=accept, seconds=_SERVER_SECONDS + 30
         )
         async for line in lines:
             event = msgspec.json.decode(line, type=_Event)
