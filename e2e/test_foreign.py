@@ -156,6 +156,18 @@ def test_definitions_that_are_deleted_again_and_again_come_back(
     assert agent.running()
 
 
+def test_told_to_stop_while_it_begins_anew_it_stops(agent: Agent, kubectl: Kubectl) -> None:
+    for number, delay in ((signal.SIGTERM, 0.0), (signal.SIGINT, 0.0), (signal.SIGTERM, 0.5)):
+        read = len(agent.log.read_text())
+        kubectl.run("delete", "crd", "workorders.brokkr.io", "--wait=false")
+        eventually(lambda read=read: "begins anew" in agent.log.read_text()[read:], seconds=60)
+        time.sleep(delay)
+        assert agent.kill(number) == 0
+        read = len(agent.log.read_text())
+        agent.start()
+        eventually(lambda read=read: "agent starts" in agent.log.read_text()[read:], seconds=60)
+
+
 def test_without_the_agent_nothing_of_ours_blocks_a_deletion(
     broker: Broker, make_agent: Callable[..., Agent], kubectl: Kubectl, unique: str
 ) -> None:

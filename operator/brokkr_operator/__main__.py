@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -53,7 +54,7 @@ def start() -> None:
 
 
 async def _start(config: OperatorConfig) -> None:
-    _hear_sigterm()
+    _let_signals_cancel()
     probes = Probes()
     server = await probes.serve(config.agent.health_port)
     try:
@@ -71,10 +72,15 @@ async def _start(config: OperatorConfig) -> None:
         await server.cleanup()
 
 
-def _hear_sigterm() -> None:
-    """As process 1 an unhandled SIGTERM is ignored. While kopf runs, it is the one that hears."""
+def _on_signal(act: Callable[[], object]) -> None:
+    """What SIGTERM and SIGINT do. NB: as process 1 an unhandled SIGTERM is ignored."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, act)
+
+
+def _let_signals_cancel() -> None:
     if task := asyncio.current_task():
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        _on_signal(task.cancel)
 
 
 async def _live(
@@ -86,24 +92,27 @@ async def _live(
 ) -> None:
     """One life after the other, until a signal or LeaseLost. Raises what the first one meets."""
     known: UUID | None = None
+    told = asyncio.Event()
     while True:
         try:
             async with open_runtime(config, reached, kube, known=known) as runtime:
                 probes.runtime, known = runtime, runtime.agent_id
                 logger.info("agent starts", extra={"agent_id": str(known)})
-                if await _operate(runtime, holding):
+                if await _operate(runtime, holding, told):
                     return
         except KubeError as e:
             if known is None or holding.done():
                 raise
             logger.warning("not begun anew yet", extra={"reason": str(e)[:300]})
         probes.runtime = None
-        _hear_sigterm()
+        if told.is_set():
+            return
+        _let_signals_cancel()
         await asyncio.sleep(_RESTART_SECONDS)
 
 
-async def _operate(runtime: Runtime, holding: "asyncio.Future[Any]") -> bool:
-    """Until a signal, or until another replica may lead. Raises LeaseLost.
+async def _operate(runtime: Runtime, holding: "asyncio.Future[Any]", told: asyncio.Event) -> bool:
+    """Until a signal, which sets `told`, or until another replica may lead. Raises LeaseLost.
 
     False where our definitions were deleted, or kopf gave up: its watch of a kind ends for good, or
     never begins again, when that happens at the wrong moment. Everything is in the cluster, so
@@ -113,7 +122,8 @@ async def _operate(runtime: Runtime, holding: "asyncio.Future[Any]") -> bool:
     lifecycle.register(registry)
     stacks.register(registry)
     workorders.register(registry)
-    stop = asyncio.Event()
+    stop, ready = asyncio.Event(), asyncio.Event()
+    hearing = asyncio.ensure_future(_hear(ready, told, stop))
     ended = asyncio.ensure_future(runtime.ended.wait())
     for future in (holding, ended):
         future.add_done_callback(lambda _: stop.set())
@@ -123,6 +133,7 @@ async def _operate(runtime: Runtime, holding: "asyncio.Future[Any]") -> bool:
             memo=kopf.Memo(runtime=runtime, stop=stop),
             standalone=True,
             clusterwide=True,
+            ready_flag=ready,
             stop_flag=stop,
         )
         if holding.done():
@@ -135,6 +146,18 @@ async def _operate(runtime: Runtime, holding: "asyncio.Future[Any]") -> bool:
         return False
     finally:
         ended.cancel()
+        hearing.cancel()
+
+
+async def _hear(ready: asyncio.Event, told: asyncio.Event, stop: asyncio.Event) -> None:
+    """In place of kopf, which forgets a signal that comes while it stops for another reason."""
+
+    def end() -> None:
+        told.set()
+        stop.set()
+
+    await ready.wait()
+    _on_signal(end)
 
 
 if __name__ == "__main__":

@@ -87,9 +87,8 @@ async def open_runtime(
     keep = key.KeyFile(Path(agent.pak_file)) if agent.pak_file else key.constant(agent.pak or "")
     broker, receivers = Broker(agent.broker_url, keep), Receivers()
     try:
-        if agent.install_crds:
-            await installed.install(kube)
-        definitions = await installed.uids(kube)
+        look = installed.install if agent.install_crds else installed.uids
+        definitions = await look(kube)
         agent_id = await identity.establish(
             broker,
             kube,

@@ -16,8 +16,8 @@ _LOOKS = 20
 _LOOK_SECONDS = 0.05
 
 
-async def install(kube: Kube) -> None:
-    """Apply our own CRDs, and wait until they are served. Raises KubeUnavailable.
+async def install(kube: Kube) -> frozenset[str]:
+    """Apply our own CRDs, wait until they are served, return their uids. Raises KubeUnavailable.
 
     One that is just being deleted takes the change and goes all the same, so it is applied again.
     """
@@ -26,8 +26,9 @@ async def install(kube: Kube) -> None:
         for definition in definitions.load():
             await kube.apply(definition)
         for _ in range(_LOOKS):
-            if len(await uids(kube)) == len(definitions.load()) and not await _unserved(kube):
-                return
+            found = await uids(kube)
+            if len(found) == len(definitions.load()) and not await _unserved(kube):
+                return found
             await asyncio.sleep(_LOOK_SECONDS)
     raise KubeUnavailable(f"applied, but not served: {', '.join(sorted(await _unserved(kube)))}")
 
