@@ -64,13 +64,14 @@ def test_broker_killed_while_it_receives_reports(
 
 def test_api_server_killed_and_back(
     broker: Broker,
-    agent: Agent,
+    make_agent: Callable[..., Agent],
     kubectl: Kubectl,
     cluster: clusters.Cluster,
     unique: str,
 ) -> None:
     if not isinstance(cluster, clusters.LocalCluster):
         pytest.skip("only a control plane of our own may be killed")
+    agent = make_agent(lease_duration="60")  # longer than it may take to start one
     stack, _ = deployed(broker, agent, kubectl, unique, m.config_map(unique, "default"))
 
     cluster.stop_component("kube-apiserver", signal.SIGKILL)
