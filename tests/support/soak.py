@@ -25,6 +25,7 @@ from brokkr_broker.db.embedded import Server
 from harness import Broker
 from support.broker import WEBHOOK_KEY, YAML
 from support.postgres import Databases
+from support.serving import serving
 
 _UNLUCKY_ATTEMPTS = 3  # the delay doubles with each: an eighth would be due after the test
 _LASTING = (200, 201, 202, 400, 403, 404, 409, 422)
@@ -212,11 +213,8 @@ async def listening(history: History) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_post("/", hear)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    await runner.cleanup()
+    async with serving(app) as address:
+        yield f"http://{address}/"
 
 
 async def order_work(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from brokkr_common.wire.work_orders import Completion
 from brokkr_operator.clients.broker.client import Broker
+from brokkr_operator.clients.broker.each import each
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import BrokerError, KubeNotFound
 from brokkr_operator.resources import names, workorder
@@ -46,16 +47,7 @@ class Results:
         current = self._orders()
         for name in self._renewed.keys() - {order.name for order in current}:
             del self._renewed[name]
-        failed: BrokerError | None = None
-        for order in current:
-            try:
-                await self._attend(order)
-            except BrokerError as e:
-                if e.is_general:
-                    raise
-                failed = failed or e
-        if failed:
-            raise failed
+        await each(current, self._attend)
 
     async def _attend(self, order: WorkOrder) -> None:
         if order.ended and not order.delivered:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from brokkr_common.wire.events import EventCreate, EventStatus
 from brokkr_operator.clients.broker.client import Broker
+from brokkr_operator.clients.broker.each import each
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import BrokerError, KubeNotFound
 from brokkr_operator.resources import brokkrstack, names
@@ -40,18 +41,12 @@ class Outbox:
 
         An event that the broker stumbles over holds up those of its own stack only.
         """
-        failed: BrokerError | None = None
-        for stack in self._stacks():
-            try:
-                for event in stack.pending_events:
-                    await self._send(stack, event)
-                    await self._note(stack, event["id"])
-            except BrokerError as e:
-                if e.is_general:
-                    raise
-                failed = failed or e
-        if failed:
-            raise failed
+        await each(self._stacks(), self._flush)
+
+    async def _flush(self, stack: BrokkrStack) -> None:
+        for event in stack.pending_events:
+            await self._send(stack, event)
+            await self._note(stack, event["id"])
 
     async def _send(self, stack: BrokkrStack, event: dict[str, Any]) -> None:
         report = EventCreate(

@@ -15,6 +15,7 @@ from brokkr_common import manifests
 from brokkr_common.wire import work_orders as wire
 from brokkr_common.wire.work_orders import WorkOrderStatus
 from brokkr_operator.clients.broker.client import Broker
+from brokkr_operator.clients.broker.each import each
 from brokkr_operator.clients.kube.client import Kube
 from brokkr_operator.errors import BrokerError, KubeConflict
 from brokkr_operator.resources import names, payload, workorder
@@ -83,26 +84,23 @@ class Orders:
         room = self._limit - sum(not order.ended for order in self._own())
         # NB: a result that came too late still counts, as long as nobody begins anew.
         told = {order.order_id for order in self._own() if order.ended and not order.delivered}
-        failed: BrokerError | None = None
-        for order in pending:
-            if room <= 0:
-                break
-            if str(order.id) in told:
-                continue
+
+        async def claim(order: wire.WorkOrder) -> None:
+            nonlocal room
+            if room <= 0 or str(order.id) in told:
+                return
             try:
                 claimed = await self._broker.claim_order(order.id, self._agent_id)
             except BrokerError as e:
-                if e.is_general:
-                    raise
                 if e.status not in _TAKEN:  # another agent was faster
-                    failed = failed or e
-                continue
+                    raise
+                return
             extra = {"order": str(order.id), "type": order.work_type, "attempt": claimed.attempt}
             logger.info("work order claimed", extra=extra)
             await self._mirror(claimed)
             room -= 1
-        if failed:
-            raise failed
+
+        await each(pending, claim)
 
     async def _mirror(self, order: wire.WorkOrder) -> None:
         name = workorder.resource_name(order)

@@ -21,6 +21,7 @@ from brokkr_broker.tasks import webhooks as task
 from brokkr_common.settings import Words
 from brokkr_common.wire.webhooks import EVENT_TYPES
 from support.broker import RunningBroker, running_broker
+from support.serving import serving
 
 KEY, OTHER_KEY = "11" * 32, "22" * 32
 WAIT = "SELECT extract(epoch FROM next_retry_at - last_attempt_at)::float8 FROM webhook_deliveries"
@@ -67,14 +68,10 @@ async def receiving(**options: Any) -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", receiver.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, **options).start()
-    scheme = "https" if options else "http"
-    receiver.url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
-    yield receiver
-    receiver.release.set()
-    await runner.cleanup()
+    async with serving(app, **options) as address:
+        receiver.url = f"{'https' if options else 'http'}://{address}"
+        yield receiver
+        receiver.release.set()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from aiohttp import web
 from brokkr_common.wire.channel import Topic
 from brokkr_operator.clients.broker.channel import Channel
 from brokkr_operator.clients.broker.client import Broker
+from support.serving import serving
 
 Script = Callable[[web.WebSocketResponse], Awaitable[None]]
 AGENT = uuid4()
@@ -39,14 +40,10 @@ class Side:
 async def side() -> AsyncIterator[tuple[Side, Broker]]:
     side, app = Side(), web.Application()
     app.router.add_get(f"/api/v1/agents/{AGENT}/channel", side.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    broker = Broker(f"http://{host}:{port}", lambda: "key")
-    yield side, broker
-    await broker.close()
-    await runner.cleanup()
+    async with serving(app) as address:
+        broker = Broker(f"http://{address}", lambda: "key")
+        yield side, broker
+        await broker.close()
 
 
 async def until(condition: Callable[[], bool]) -> None:

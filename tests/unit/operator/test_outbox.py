@@ -14,6 +14,7 @@ from brokkr_operator.report.outbox import Outbox
 from brokkr_operator.resources.brokkrstack import BrokkrStack
 from model.agent import ModelWire
 from model.apiserver import ApiServer
+from support.serving import serving
 from support.stacks import stack
 
 AGENT, BAD, GOOD = uuid4(), uuid4(), uuid4()
@@ -41,16 +42,12 @@ class Side:
 async def side() -> AsyncIterator[tuple[Side, Outbox]]:
     side, app = Side(), web.Application()
     app.router.add_post(f"/api/v1/agents/{AGENT}/events", side.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    broker = Broker(f"http://{host}:{port}", lambda: "key")
     kube = Kube(cast(Any, ModelWire(ApiServer())))
     stacks = [_with_event(BAD), _with_event(GOOD)]
-    yield side, Outbox(broker, kube, agent_id=AGENT, stacks=lambda: stacks, delivered=_nothing)
-    await broker.close()
-    await runner.cleanup()
+    async with serving(app) as address:
+        broker = Broker(f"http://{address}", lambda: "key")
+        yield side, Outbox(broker, kube, agent_id=AGENT, stacks=lambda: stacks, delivered=_nothing)
+        await broker.close()
 
 
 @pytest.mark.parametrize("status", [500, 403])

@@ -40,11 +40,8 @@ class Kube:
 
     async def find_in(self, kind: Kind, namespace: str, name: str) -> Object | None:
         try:
-            _, found = await self._session.request(
-                "GET", kind.path(namespace, name), operation="get"
-            )
-        except KubeNotFound as e:
-            self._check_served(kind, e)
+            _, found = await self._ask(kind, "GET", kind.path(namespace, name), operation="get")
+        except KubeNotFound:
             return None
         live: Object = found
         return live
@@ -56,25 +53,22 @@ class Kube:
         params = {"fieldManager": names.FIELD_MANAGER, "force": "true"}
         if dry_run:
             params["dryRun"] = "All"
-        try:
-            status, result = await self._session.request(
-                "PATCH",
-                kind.path(metadata.get("namespace", ""), metadata["name"]),
-                operation="apply",
-                params=params,
-                body=obj,
-                content_type=APPLY,
-            )
-        except KubeNotFound as e:
-            self._check_served(kind, e)
-            raise
+        status, result = await self._ask(
+            kind,
+            "PATCH",
+            kind.path(metadata.get("namespace", ""), metadata["name"]),
+            operation="apply",
+            params=params,
+            body=obj,
+            content_type=APPLY,
+        )
         return result, status == 201
 
     async def create(self, obj: Object) -> Object:
         """Raises KubeConflict where it exists."""
         kind = await self.discovery.find(obj["apiVersion"], obj["kind"])
         path = kind.path(obj["metadata"].get("namespace", ""))
-        _, result = await self._session.request("POST", path, operation="create", body=obj)
+        _, result = await self._ask(kind, "POST", path, operation="create", body=obj)
         created: Object = result
         return created
 
@@ -89,8 +83,8 @@ class Kube:
     ) -> Object:
         """A merge patch of an object."""
         path = kind.path(namespace, name) + (f"/{subresource}" if subresource else "")
-        _, result = await self._session.request(
-            "PATCH", path, operation="patch", body=patch, content_type=MERGE
+        _, result = await self._ask(
+            kind, "PATCH", path, operation="patch", body=patch, content_type=MERGE
         )
         patched: Object = result
         return patched
@@ -106,7 +100,7 @@ class Kube:
         body = {"propagationPolicy": "Background", "preconditions": preconditions}
         path = kind.path(metadata.get("namespace", ""), metadata["name"])
         try:
-            await self._session.request("DELETE", path, operation="delete", body=body)
+            await self._ask(kind, "DELETE", path, operation="delete", body=body)
         except KubeNotFound:
             return
 
@@ -118,8 +112,8 @@ class Kube:
         if selector:
             params["labelSelector"] = selector
         while True:
-            _, page = await self._session.request(
-                "GET", kind.path(namespace), operation="list", params=params
+            _, page = await self._ask(
+                kind, "GET", kind.path(namespace), operation="list", params=params
             )
             for item in page["items"]:
                 # NB: items of a list do not say what they are.
@@ -180,11 +174,16 @@ class Kube:
         except KubeConflict:
             return
 
-    def _check_served(self, kind: Kind, e: KubeNotFound) -> None:
-        """A 404 names the object that is missing; where it names none, there is no such path."""
-        if not e.details.get("name"):
-            self.discovery.drop(kind)
-
     async def ping(self) -> None:
         """Raises KubeError where the API server is not ready to serve us."""
         await self._session.request("GET", "/version", operation="get")
+
+    async def _ask(self, kind: Kind, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        """A request about a kind, which may be served there no more: then it is looked for anew."""
+        try:
+            return await self._session.request(method, path, **options)
+        except KubeNotFound as e:
+            # NB: a 404 names the object that is missing. One that names none means the path.
+            if not e.details.get("name"):
+                self.discovery.forget(kind.group)
+            raise

@@ -19,6 +19,10 @@ class Kind(msgspec.Struct, frozen=True):
     namespaced: bool
     verbs: frozenset[str]
 
+    @property
+    def group(self) -> str:
+        return self.api_version.rpartition("/")[0]
+
     def path(self, namespace: str = "", name: str = "") -> str:
         root = "/apis/" if "/" in self.api_version else "/api/"
         parts = [root + self.api_version]
@@ -92,12 +96,8 @@ class Discovery:
         """Whether a kind is in the cache just so."""
         return self._kinds.get(kind.api_version, {}).get(kind.kind) == kind
 
-    def drop(self, kind: Kind) -> None:
-        """It is not served where it was."""
-        self._kinds.pop(kind.api_version, None)
-
     def forget(self, group: str) -> None:
-        """A definition of this group is new."""
+        """A definition of this group is new, or gone."""
         for api_version in [v for v in self._kinds if v.startswith(f"{group}/")]:
             del self._kinds[api_version]
 

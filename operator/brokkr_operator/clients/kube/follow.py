@@ -134,7 +134,7 @@ class Follower(Generic[T]):
                 await self._list(kind)
             await self._watch(kind)
         except KubeNotFound:
-            self._discovery.drop(kind)
+            self._discovery.forget(kind.group)
             self._version = ""
             raise
 
